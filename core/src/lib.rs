@@ -1,1 +1,13 @@
-//! Under construction.
+//! Strongroom as a library: tenants, their keys, sealed secrets and the audit log.
+
+mod error;
+mod hex;
+mod profile;
+
+pub mod device;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use device::KeyDevice;
+pub use error::{Class, Code, Error, Result};
+pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};

@@ -1,0 +1,117 @@
+//! Every error code: its class, what it says, and what to do about it.
+//!
+//! One table, so that codes cannot drift apart from their documentation: `docs/errors.md` is
+//! printed from it. A code is never renamed and never reused for something else.
+
+use super::Class;
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $class:ident $sentence:literal $remedy:literal;)*) => {
+        /// The stable name of what went wrong. See `docs/errors.md`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = concat!("`", $name, "`: ", $sentence)] $variant,)*
+        }
+
+        impl Code {
+            /// All codes, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name, such as `SR-SECRET-NOT-FOUND`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What a caller can do about it: the one closed question outer layers ask.
+            pub fn class(self) -> Class {
+                match self { $(Self::$variant => Class::$class,)* }
+            }
+
+            /// What happened, in one sentence without any caller's data.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+
+            /// The next step.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    SecretNotFound "SR-SECRET-NOT-FOUND" Absent "no such secret" "check the path with `strongroom secret list`";
+    VersionNotFound "SR-SECRET-VERSION-NOT-FOUND" Absent "the secret has no such version" "list its versions with `strongroom secret versions`";
+    VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one";
+    SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
+    SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
+    SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";
+    ValueInvalid "SR-SECRET-VALUE-INVALID" Invalid "the value is not what its type says" "give valid UTF-8 text or JSON, or store it as binary";
+    PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /, none of them empty, . or ..";
+    LabelInvalid "SR-LABEL-INVALID" Invalid "a label or description is not valid" "use at most 64 labels; names of 1 to 63 bytes of [A-Za-z0-9_.-], values and descriptions without control characters within their limits";
+    EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";
+    FolderFull "SR-FOLDER-FULL" Limited "the folder holds the most entries allowed" "spread the secrets over sub-folders; a folder holds 10,000 entries";
+    CursorInvalid "SR-CURSOR-INVALID" Invalid "the page cursor is not one of ours" "start the listing again without a cursor";
+    LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries";
+    ImportMalformed "SR-IMPORT-MALFORMED" Invalid "the import is malformed; nothing was imported" "mend the line that is named";
+    ImportTooLarge "SR-IMPORT-TOO-LARGE" Limited "the import is larger than the limit; nothing was imported" "import at most 10,000 entries and 16 MiB at a time";
+    EnvironmentCollision "SR-RUN-COLLISION" Conflict "two secrets would become the same environment variable" "rename one of them, or choose a narrower prefix";
+    TenantNotFound "SR-TENANT-NOT-FOUND" Absent "no such tenant" "check the name with `strongroom tenant list`";
+    TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";
+    TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";
+    TenantSuspended "SR-TENANT-SUSPENDED" Denied "the tenant is suspended" "an operator must resume it first";
+    TenantInvalid "SR-TENANT-INVALID" Invalid "the tenant name is not valid" "use 1 to 63 bytes of [a-z0-9-], beginning and ending with a letter or digit; `sys` is reserved";
+    ActorInvalid "SR-ACTOR-INVALID" Invalid "the actor is not valid" "use `user:`, `service:` or `operator:` and 1 to 128 bytes of printable ASCII without spaces";
+    ContextInvalid "SR-CONTEXT-INVALID" Invalid "the request id or address is not valid" "use a request id of 32 hex digits and an IP address";
+    OriginInvalid "SR-ORIGIN-INVALID" Invalid "the log origin is not valid" "use a schema-less URL of at most 128 bytes, such as example.com/keys";
+    Integrity "SR-INTEGRITY" Integrity "stored data was changed outside Strongroom" "stop, keep a copy of the database, run `strongroom audit verify`, then restore a backup";
+    LogBroken "SR-AUDIT-BROKEN" Integrity "the audit log does not verify" "keep a copy of the database and of the report; compare with the last known checkpoint and backups";
+    LogRolledBack "SR-AUDIT-ROLLED-BACK" Integrity "the audit log is behind a checkpoint that is remembered" "an older database was put in place: find the newer one, or restore with `strongroom backup restore`";
+    BundleInvalid "SR-AUDIT-BUNDLE-INVALID" Invalid "this is not an audit bundle" "give a file written by `strongroom audit export`";
+    RootKeyInvalid "SR-AUDIT-ROOT-INVALID" Invalid "this is not a root verification key" "give the vkey that `strongroom init` or `strongroom status` prints";
+    DevicePinRefused "SR-DEVICE-PIN-REFUSED" Denied "the device refused the PIN or passphrase; it was tried once" "correct the PIN source before the next start: every further try may lock the token";
+    DevicePinLocked "SR-DEVICE-PIN-LOCKED" Denied "the token's PIN is locked" "unlock it with the security officer's PIN and the HSM's own tools";
+    DevicePinUnset "SR-DEVICE-PIN-UNSET" Denied "the token has no user PIN yet" "set one with the HSM's own tools";
+    DeviceUriInvalid "SR-DEVICE-URI-INVALID" Invalid "the device URI is not valid" "write pkcs11:token=NAME?module-path=/path/lib.so&pin-source=file:/path or software:/path?passphrase-source=file:/path";
+    DeviceModule "SR-DEVICE-MODULE" Unavailable "the PKCS#11 module cannot be loaded" "check module-path and that the library and its configuration are installed and readable";
+    DeviceTokenNotFound "SR-DEVICE-TOKEN-NOT-FOUND" Unavailable "no such token" "check the token's label or serial with `strongroom hsm doctor`";
+    DeviceTokenAmbiguous "SR-DEVICE-TOKEN-AMBIGUOUS" Invalid "more than one token matches" "add serial=… to the device URI";
+    DeviceTokenUninitialized "SR-DEVICE-TOKEN-UNINITIALIZED" Unavailable "the token is not initialised" "initialise it with the HSM's own tools";
+    DeviceWrongToken "SR-DEVICE-WRONG-TOKEN" Unavailable "this is not the token that the deployment was made with" "name the right token in the device URI";
+    DeviceWrongKey "SR-DEVICE-WRONG-KEY" Integrity "a key in the device is not the one that the deployment was made with" "stop; the token was re-initialised or replaced: restore the token's own backup";
+    DeviceKeyMissing "SR-DEVICE-KEY-MISSING" Unavailable "a key of the deployment is not in the device" "restore the token's own backup; Strongroom never makes a new root key on its own";
+    DeviceKeyAmbiguous "SR-DEVICE-KEY-AMBIGUOUS" Integrity "two objects in the device have the key id of one key" "remove the copy that is not yours with the HSM's own tools";
+    DeviceWeakToken "SR-DEVICE-WEAK-TOKEN" Denied "the token does not protect the key as it must" "use a token that enforces sensitive, non-extractable, non-modifiable keys";
+    DeviceUnsupported "SR-DEVICE-UNSUPPORTED" Unavailable "the device lacks a mechanism that is needed" "use a token with HMAC-SHA256 and Ed25519";
+    DeviceTimeout "SR-DEVICE-TIMEOUT" Unavailable "the device did not answer in time" "try again; look at the device's health if it persists";
+    DeviceUnavailable "SR-DEVICE-UNAVAILABLE" Unavailable "the key device cannot be used" "look at the device's health, then start again";
+    DeviceWrongAnswer "SR-DEVICE-WRONG-ANSWER" Integrity "the device answered the same question in two ways" "stop using the device and look at its health";
+    DeviceFile "SR-DEVICE-FILE" Unavailable "the software device's key file or passphrase source cannot be used" "check that the file exists, is readable and has mode 0600 or stricter";
+    DeviceFileExists "SR-DEVICE-FILE-EXISTS" Conflict "the software device's key file exists already" "name another file; an existing key file is never overwritten";
+    DeploymentMissing "SR-DEPLOYMENT-MISSING" Absent "there is no deployment here" "make one with `strongroom init`, or name its folder with --data";
+    DeploymentExists "SR-DEPLOYMENT-EXISTS" Conflict "there is a deployment here already" "name another folder with --data";
+    DeploymentUnfinished "SR-DEPLOYMENT-UNFINISHED" Conflict "an earlier init did not finish" "run the same `strongroom init` again to finish it";
+    DeploymentForeign "SR-DEPLOYMENT-FOREIGN" Integrity "the database belongs to another deployment" "use the device and the folder that belong together";
+    RecoveryRequired "SR-RECOVERY-REQUIRED" Invalid "init needs a decision about recovery" "give --no-recovery, knowing that losing the token then loses everything";
+    SchemaNewer "SR-STORE-SCHEMA-NEWER" Unavailable "the database was written by a newer version" "upgrade this program; it never guesses at a newer schema";
+    SchemaDrift "SR-STORE-SCHEMA-DRIFT" Integrity "the database's schema is not the one that its record names" "restore a backup";
+    StoreDamaged "SR-STORE-DAMAGED" Integrity "the database file is damaged" "keep a copy, then restore a backup with `strongroom backup restore`";
+    StoreFull "SR-STORE-FULL" Unavailable "the disk is full; nothing was changed" "free some space and try again";
+    StoreReadOnly "SR-STORE-READ-ONLY" Unavailable "the data folder cannot be written" "check the folder's owner and mode, and that its file system is not mounted read-only";
+    StoreBusy "SR-STORE-BUSY" Unavailable "another process holds the database" "try again";
+    StoreUnavailable "SR-STORE-UNAVAILABLE" Unavailable "the database cannot be used" "look at the cause, then start again";
+    QueueFull "SR-QUEUE-FULL" Limited "too many operations are waiting" "try again in a moment, or slow down";
+    Closed "SR-CLOSED" Unavailable "the deployment was closed in this process" "open it again";
+    EpochExpired "SR-EPOCH-EXPIRED" Unavailable "the signing epoch is over and the device did not certify a new one" "look at the device's health; service resumes by itself when it answers";
+    ClockStepped "SR-CLOCK-STEPPED" Unavailable "the system clock is far from where it should be" "correct the clock";
+    MemoryLocked "SR-MEMORY-UNLOCKABLE" Unavailable "memory for keys cannot be locked" "raise RLIMIT_MEMLOCK, or decide for --allow-unlocked-memory";
+    MemoryFull "SR-MEMORY-FULL" Limited "the locked memory for keys is full" "try again in a moment, or raise the arena's size";
+    BackupInvalid "SR-BACKUP-INVALID" Integrity "the backup does not verify" "use another backup, and keep this one for inspection";
+    BackupExists "SR-BACKUP-EXISTS" Conflict "a file stands where the backup should go" "name another file; nothing is overwritten";
+    FileUnreadable "SR-FILE-UNREADABLE" Invalid "a file cannot be read or written" "check its path and permissions";
+    ConfigInvalid "SR-CONFIG-INVALID" Invalid "config.toml is not valid" "mend the line that is named";
+    RandomUnavailable "SR-RANDOM-UNAVAILABLE" Unavailable "the system's random source does not answer" "look at the system; nothing is done without randomness";
+    Internal "SR-INTERNAL" Internal "an error of ours" "please report it, with the diagnostic log";
+}

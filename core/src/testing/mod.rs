@@ -1,0 +1,3 @@
+//! Test kits: what every [`crate::KeyDevice`] and every store must do, whoever wrote it.
+
+pub mod device;
