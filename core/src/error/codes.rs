@@ -49,7 +49,7 @@ codes! {
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";
     ValueInvalid "SR-SECRET-VALUE-INVALID" Invalid "the value is not what its type says" "give valid UTF-8 text or JSON, or store it as binary";
-    PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /, none of them empty, . or ..";
+    PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /; a segment is never empty and never just one or two dots";
     LabelInvalid "SR-LABEL-INVALID" Invalid "a label or description is not valid" "use at most 64 labels; names of 1 to 63 bytes of [A-Za-z0-9_.-], values and descriptions without control characters within their limits";
     EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";
     FolderFull "SR-FOLDER-FULL" Limited "the folder holds the most entries allowed" "spread the secrets over sub-folders; a folder holds 10,000 entries";
