@@ -10,6 +10,7 @@ pub mod device;
 pub mod limits;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 
 pub use device::KeyDevice;
 pub use error::{Class, Code, Error, Result};
