@@ -23,6 +23,8 @@ pub(crate) enum Verdict {
     Skipped(String),
 }
 
+type Step = fn() -> Result<Verdict>;
+
 pub(crate) fn run(fix: bool) -> Result<()> {
     if fix {
         succeed(place::cargo()?.args(["fmt", "--all"]))?;
@@ -30,7 +32,7 @@ pub(crate) fn run(fix: bool) -> Result<()> {
     }
 
     let start = Instant::now();
-    let steps: [(&str, fn() -> Result<Verdict>); 6] = [
+    let steps: [(&str, Step); 6] = [
         ("format", format),
         ("clippy", clippy),
         ("docs", docs),
@@ -55,7 +57,7 @@ pub(crate) fn run(fix: bool) -> Result<()> {
 }
 
 /// Runs one step and prints its line: name, time, verdict.
-fn passes(name: &str, step: fn() -> Result<Verdict>) -> bool {
+fn passes(name: &str, step: Step) -> bool {
     print!("{name:<26}");
     let _ = io::stdout().flush();
     let start = Instant::now();
