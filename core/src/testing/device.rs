@@ -136,8 +136,7 @@ fn dropped_calls_do_no_harm(device: &Arc<dyn KeyDevice>) {
     let root = newest_root(device);
     let want = prf(device, root, b"one");
     for round in 0..200 {
-        let mut calls: Vec<BoxFuture<'_, _>> =
-            (0..16_u8).map(|call| device.prf(root, vec![call], in_time())).collect();
+        let mut calls: Vec<BoxFuture<'_, _>> = (0..16_u8).map(|call| device.prf(root, vec![call], in_time())).collect();
         for call in &mut calls {
             let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
