@@ -5,7 +5,7 @@
 //! UTF-8, with or without a byte order mark; lines end with LF or CRLF. Blank lines and lines whose
 //! first visible character is `#` are passed over. Everything else is `NAME=value` or
 //! `export NAME=value`, with blanks (spaces and tabs) allowed before the name and around the `=`. A name
-//! is a path segment, `[A-Za-z0-9_.-]`, and becomes a secret of that name directly in the folder.
+//! is a path segment, `[A-Za-z0-9_.-]`.
 //!
 //! - **Unquoted:** up to the end of the line or a `#` after a blank, without the blanks around it. May be
 //!   empty. Backslashes and quotes inside are plain characters; control characters, tabs too, are
@@ -22,7 +22,7 @@
 //!
 //! # What is written
 //!
-//! `NAME=value` for each secret directly in the folder, sorted, quoted so that [`parse`] reads back the
+//! `NAME=value` for each secret, sorted, quoted so that [`parse`] reads back the
 //! same bytes: not at all if possible, else in single quotes, which other tools and POSIX shells read
 //! alike, else in double quotes. The format holds neither sub-folders nor binary values, and forgets that
 //! a value was JSON: [`super::json`] holds everything.
@@ -31,27 +31,27 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{Entries, Entry, malformed, output::Output, relative, text, unsuitable_path, unsuitable_value};
-use crate::{Folder, Result, SecretPath, SecretValue, ValueKind};
+use super::{Entries, Entry, malformed, output::Output, text, unsuitable_path, unsuitable_value};
+use crate::{Result, SecretPath, SecretValue, ValueKind};
 
-/// Reads a `.env` file whose secrets are to go into the folder `into`. All values are text.
+/// Reads a `.env` file. All values are text.
 ///
 /// [`Code::ImportMalformed`](crate::Code::ImportMalformed) with the line for what is not as described
 /// [above](self), or makes a path or value that is not valid;
 /// [`Code::ImportTooLarge`](crate::Code::ImportTooLarge) over 16 MiB or 10,000 entries.
 ///
 /// ```
-/// # use strongroom::{Folder, transfer::dotenv};
-/// let entries = dotenv::parse(b"# mail\nexport SMTP_PASSWORD='s p a c e' # quoted\n", &"prod/api".parse()?)?;
-/// assert_eq!(entries[0].path.as_str(), "prod/api/SMTP_PASSWORD");
+/// # use strongroom::transfer::dotenv;
+/// let entries = dotenv::parse(b"# mail\nexport SMTP_PASSWORD='s p a c e' # quoted\n")?;
+/// assert_eq!(entries[0].path.as_str(), "SMTP_PASSWORD");
 /// assert_eq!(entries[0].line, 2);
 ///
-/// let error = dotenv::parse(b"A=1\nB 2\n", &Folder::root()).unwrap_err();
+/// let error = dotenv::parse(b"A=1\nB 2\n").unwrap_err();
 /// assert_eq!(error.details(), Some("line 2: there is no = after the name"));
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-pub fn parse(document: &[u8], into: &Folder) -> Result<Vec<Entry>> {
-    let mut entries = Entries::new(into);
+pub fn parse(document: &[u8]) -> Result<Vec<Entry>> {
+    let mut entries = Entries::default();
     let mut reader = Reader { rest: text(document)?, line: 1 };
     while reader.next_statement() {
         let line = reader.line;
@@ -219,19 +219,15 @@ fn unquoted(line: &str) -> &str {
     line[..comment.unwrap_or(line.len())].trim_matches(is_blank)
 }
 
-/// Writes secrets that are directly in the folder `from` as a `.env` file; each path must come once.
+/// Writes secrets as a `.env` file. Paths are relative to what is exported, and each must come once.
 ///
-/// [`Code::PathInvalid`](crate::Code::PathInvalid) for a secret in a sub-folder, or not in the folder;
+/// [`Code::PathInvalid`](crate::Code::PathInvalid) for a secret in a sub-folder;
 /// [`Code::ValueInvalid`](crate::Code::ValueInvalid) for a binary value, or one with a NUL. The path is
 /// named and nothing is written.
-pub fn export<'a>(
-    secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>,
-    from: &Folder,
-) -> Result<Zeroizing<Vec<u8>>> {
+pub fn export<'a>(secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>) -> Result<Zeroizing<Vec<u8>>> {
     let mut output = Output::new();
     for (path, value) in secrets.into_iter().collect::<BTreeMap<_, _>>() {
-        let name = relative(path, from)?;
-        if name.contains('/') {
+        if !path.parent().is_root() {
             return Err(unsuitable_path(path, "is in a sub-folder, which .env cannot hold; export as JSON"));
         }
         if value.kind() == ValueKind::Binary {
@@ -240,7 +236,7 @@ pub fn export<'a>(
         let quotes = value
             .expose(quotes_for)
             .ok_or_else(|| unsuitable_value(path, "has a NUL, which .env cannot hold; export as JSON"))?;
-        output.push(name.as_bytes());
+        output.push(path.as_str().as_bytes());
         output.push(b"=");
         value.expose(|bytes| push_quoted(&mut output, quotes, bytes));
         output.push(b"\n");
@@ -301,7 +297,7 @@ mod tests {
 
     fn read(document: &str) -> Result<Vec<(String, String, usize)>> {
         let show = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let entries = parse(document.as_bytes(), &Folder::root())?;
+        let entries = parse(document.as_bytes())?;
         Ok(entries.iter().map(|e| (e.path.to_string(), e.value.expose(show), e.line)).collect())
     }
 
@@ -369,17 +365,6 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_stands_before_the_name() {
-        let entries = parse(b"K=v", &"prod/api".parse().unwrap()).unwrap();
-        assert_eq!(entries[0].path.as_str(), "prod/api/K");
-
-        let deepest: Folder = ["f"; 16].join("/").parse().unwrap();
-        let error = parse(b"\nK=v", &deepest).unwrap_err();
-        let want = "line 2: the name does not make a path: it has more than 16 segments";
-        assert_eq!((error.code(), error.details()), (Code::ImportMalformed, Some(want)));
-    }
-
-    #[test]
     fn what_is_malformed_is_refused_with_its_line() {
         let long = format!("K={}", "s3cr3t".repeat(10_923));
         for (document, detail) in [
@@ -419,7 +404,7 @@ mod tests {
             assert_eq!((error.code(), error.details()), (Code::ImportMalformed, Some(detail)), "case: {document:?}");
             assert!(!format!("{error:?}").contains("s3cr3t"), "case: {document:?}");
         }
-        let error = parse(b"A=1\nB=\xff", &Folder::root()).unwrap_err();
+        let error = parse(b"A=1\nB=\xff").unwrap_err();
         assert_eq!((error.code(), error.details()), (Code::ImportMalformed, Some("line 2: it is not UTF-8")));
     }
 
@@ -435,8 +420,8 @@ mod tests {
             ("it's $5\n", "K=\"it's \\$5\\n\""),
             ("a\r\n", "K=\"a\\r\\n\""),
         ] {
-            let (path, value) = ("f/K".parse().unwrap(), SecretValue::text(value).unwrap());
-            let document = export([(&path, &value)], &"f".parse().unwrap()).unwrap();
+            let (path, value) = ("K".parse().unwrap(), SecretValue::text(value).unwrap());
+            let document = export([(&path, &value)]).unwrap();
             assert_eq!(String::from_utf8(document.to_vec()).unwrap(), format!("{want}\n"));
         }
     }
@@ -445,37 +430,35 @@ mod tests {
     fn what_the_format_cannot_hold_is_refused_by_path() {
         let text = SecretValue::text("s3cr3t").unwrap();
         for (path, value, code, detail) in [
-            ("f/g/K", &text, Code::PathInvalid, "f/g/K is in a sub-folder, which .env cannot hold; export as JSON"),
-            ("h/K", &text, Code::PathInvalid, "h/K is not in the folder that is exported"),
+            ("g/K", &text, Code::PathInvalid, "g/K is in a sub-folder, which .env cannot hold; export as JSON"),
             (
-                "f/K",
+                "K",
                 &SecretValue::binary(b"s3cr3t".to_vec()).unwrap(),
                 Code::ValueInvalid,
-                "f/K is binary, which .env cannot hold; export as JSON",
+                "K is binary, which .env cannot hold; export as JSON",
             ),
             (
-                "f/K",
+                "K",
                 &SecretValue::text("s3cr3t\0").unwrap(),
                 Code::ValueInvalid,
-                "f/K has a NUL, which .env cannot hold; export as JSON",
+                "K has a NUL, which .env cannot hold; export as JSON",
             ),
         ] {
-            let error = export([(&path.parse().unwrap(), value)], &"f".parse().unwrap()).unwrap_err();
+            let error = export([(&path.parse().unwrap(), value)]).unwrap_err();
             assert_eq!((error.code(), error.details()), (code, Some(detail)));
         }
     }
 
     #[test]
     fn what_is_written_is_read_back() {
-        let folder: Folder = "prod".parse().unwrap();
         testing::for_each_seed(300, |random| {
             let secrets = testing::secrets(random, |random| {
-                let path = folder.join(&testing::segment(random)).unwrap();
+                let path = testing::segment(random).parse().unwrap();
                 let value = testing::text(random).replace('\0', "0");
                 (path, if random.one_in(8) { testing::json(random) } else { SecretValue::text(value).unwrap() })
             });
-            let document = export(&secrets, &folder).unwrap();
-            let entries = parse(&document, &folder).unwrap();
+            let document = export(&secrets).unwrap();
+            let entries = parse(&document).unwrap();
             assert_eq!(entries.len(), secrets.len());
             for (entry, (path, value)) in entries.iter().zip(&secrets) {
                 assert_eq!(&entry.path, path);
@@ -491,11 +474,11 @@ mod tests {
         let pieces = ["\r", "\n", "'", "\"", "\\", "=", "#", " ", "\t", "\0", "$", "`", "export ", "A", "\u{e9}"];
         testing::for_each_seed(4_000, |random: &mut Random| {
             let document = testing::mutated(random, sample.as_bytes(), &pieces);
-            match parse(&document, &Folder::root()) {
+            match parse(&document) {
                 Err(error) => testing::check_error(&error),
                 Ok(entries) => {
                     let secrets: BTreeMap<_, _> = entries.into_iter().map(|e| (e.path, e.value)).collect();
-                    let again = parse(&export(&secrets, &Folder::root()).unwrap(), &Folder::root()).unwrap();
+                    let again = parse(&export(&secrets).unwrap()).unwrap();
                     assert!(again.iter().all(|entry| entry.value.matches(&secrets[&entry.path])));
                     assert_eq!(again.len(), secrets.len());
                 }

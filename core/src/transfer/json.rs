@@ -31,8 +31,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{Entries, Entry, malformed, output::Output, relative, text, too_many_entries};
-use crate::{Error, Folder, Result, SecretPath, SecretValue, ValueKind, limits};
+use super::{Entries, Entry, malformed, output::Output, text, too_many_entries};
+use crate::{Error, Result, SecretPath, SecretValue, ValueKind, limits};
 
 /// The member that holds a JSON value as text.
 const JSON: &str = "$json";
@@ -40,7 +40,7 @@ const JSON: &str = "$json";
 /// The member that holds a binary value as base64.
 const BINARY: &str = "$binary";
 
-/// Reads a JSON document whose secrets are to go into the folder `into`.
+/// Reads a JSON document.
 ///
 /// [`Code::ImportMalformed`](crate::Code::ImportMalformed) with the line for what is not as described
 /// [above](self), or makes a path or value that is not valid;
@@ -49,19 +49,19 @@ const BINARY: &str = "$binary";
 /// ```
 /// # use strongroom::{ValueKind, transfer::json};
 /// let document = br#"{"database": {"password": "x", "ports": [5432, 5433]}}"#;
-/// let entries = json::parse(document, &"prod".parse()?)?;
-/// assert_eq!(entries[0].path.as_str(), "prod/database/password");
+/// let entries = json::parse(document)?;
+/// assert_eq!(entries[0].path.as_str(), "database/password");
 /// assert_eq!(entries[1].value.kind(), ValueKind::Json);
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-pub fn parse(document: &[u8], into: &Folder) -> Result<Vec<Entry>> {
+pub fn parse(document: &[u8]) -> Result<Vec<Entry>> {
     let text = text(document)?;
     // One pass over everything: whatever is found later is no longer an error of syntax.
     let root = serde_json::from_str::<&RawValue>(text).map_err(|error| {
         // serde's errors can repeat what they found: only the position leaves here.
         malformed(error.line().max(1), format_args!("it is not JSON near column {}", error.column().max(1)))
     })?;
-    let mut reader = Reader { text, line_at: (0, 1), entries: Entries::new(into) };
+    let mut reader = Reader { text, line_at: (0, 1), entries: Entries::default() };
     if !is_object(root) {
         return Err(malformed(reader.line(root), "the document is not a JSON object"));
     }
@@ -82,7 +82,7 @@ struct Reader<'a> {
     text: &'a str,
     /// An offset that was looked up, and its line.
     line_at: (usize, usize),
-    entries: Entries<'a>,
+    entries: Entries,
 }
 
 type Members<'a> = Vec<(String, &'a RawValue)>;
@@ -230,18 +230,10 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Writes secrets in the folder `from`, at any depth, as a JSON document; each path must come once.
-///
-/// Every value can be written. [`Code::PathInvalid`](crate::Code::PathInvalid) for a secret that is not
-/// in the folder.
-pub fn export<'a>(
-    secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>,
-    from: &Folder,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let secrets = secrets
-        .into_iter()
-        .map(|(path, value)| Ok((relative(path, from)?, value)))
-        .collect::<Result<BTreeMap<_, _>>>()?;
+/// Writes secrets as a JSON document, which can hold them all. Paths are relative to what is exported,
+/// and each must come once.
+pub fn export<'a>(secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>) -> Zeroizing<Vec<u8>> {
+    let secrets: BTreeMap<_, _> = secrets.into_iter().map(|(path, value)| (path.as_str(), value)).collect();
     let is_flat = secrets.keys().any(|path| path.match_indices('/').any(|(at, _)| secrets.contains_key(&path[..at])));
 
     let mut writer = Writer { output: Output::new(), open: Vec::new(), is_first: true };
@@ -268,7 +260,7 @@ pub fn export<'a>(
         writer.output.push(b"\n");
     }
     writer.output.push(b"}\n");
-    Ok(writer.output.finish())
+    writer.output.finish()
 }
 
 struct Writer<'a> {
@@ -363,7 +355,7 @@ mod tests {
     type Found = (String, ValueKind, Vec<u8>, usize);
 
     fn read(document: &str) -> Result<Vec<Found>> {
-        let entries = parse(document.as_bytes(), &Folder::root())?;
+        let entries = parse(document.as_bytes())?;
         Ok(entries
             .iter()
             .map(|e| (e.path.to_string(), e.value.kind(), e.value.expose(<[u8]>::to_vec), e.line))
@@ -403,9 +395,6 @@ mod tests {
         let found: Vec<_> = read(document).unwrap().into_iter().map(|(path, _, _, line)| (path, line)).collect();
         let want = [("a/b", 2), ("a/c/d/e", 4), ("f/g/h", 4), ("a/x", 5)];
         assert_eq!(found, want.map(|(path, line)| (path.to_owned(), line)));
-
-        let entries = parse(b"{\"a\":{\"b\":1}}", &"prod".parse().unwrap()).unwrap();
-        assert_eq!(entries[0].path.as_str(), "prod/a/b");
         assert_eq!(read("{}").unwrap(), []);
     }
 
@@ -479,13 +468,13 @@ mod tests {
             assert_eq!(&details[..cut], detail, "case: {document:?}");
             assert!(!format!("{error:?}").contains("s3cr3t"), "case: {document:?}");
         }
-        let error = parse(b"{\n\"\xff\":1}", &Folder::root()).unwrap_err();
+        let error = parse(b"{\n\"\xff\":1}").unwrap_err();
         assert_eq!((error.code(), error.details()), (Code::ImportMalformed, Some("line 2: it is not UTF-8")));
     }
 
     fn written(secrets: &[(&str, SecretValue)]) -> String {
         let secrets: Vec<_> = secrets.iter().map(|(path, value)| (path.parse().unwrap(), value)).collect();
-        let document = export(secrets.iter().map(|(path, value)| (path, *value)), &Folder::root()).unwrap();
+        let document = export(secrets.iter().map(|(path, value)| (path, *value)));
         String::from_utf8(document.to_vec()).unwrap()
     }
 
@@ -500,11 +489,6 @@ mod tests {
         let flat = written(&[("a/b", value()), ("a", value()), ("c/d", value())]);
         assert_eq!(flat, "{\n  \"a\": 1,\n  \"a/b\": 1,\n  \"c/d\": 1\n}\n");
         assert_eq!(written(&[]), "{}\n");
-
-        let path = "prod/K".parse().unwrap();
-        let error = export([(&path, &value())], &"dev".parse().unwrap()).unwrap_err();
-        let want = (Code::PathInvalid, Some("prod/K is not in the folder that is exported"));
-        assert_eq!((error.code(), error.details()), want);
     }
 
     #[test]
@@ -523,7 +507,6 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let folder: Folder = "prod".parse().unwrap();
         testing::for_each_seed(500, |random| {
             let secrets = testing::secrets(random, |random| {
                 let segments: Vec<_> = (0..=random.below(4)).map(|_| testing::segment(random)).collect();
@@ -532,11 +515,11 @@ mod tests {
                     1 => Ok(testing::json(random)),
                     _ => SecretValue::binary((0..random.below(2_000)).map(|n| n.to_le_bytes()[0]).collect()),
                 };
-                (folder.join(&segments.join("/")).unwrap(), value.unwrap())
+                (segments.join("/").parse().unwrap(), value.unwrap())
             });
-            let document = export(&secrets, &folder).unwrap();
+            let document = export(&secrets);
             assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&document).is_ok());
-            let entries = parse(&document, &folder).unwrap();
+            let entries = parse(&document).unwrap();
             assert_eq!(entries.len(), secrets.len());
             assert!(entries.iter().all(|entry| entry.value.matches(&secrets[&entry.path])));
         });
@@ -562,11 +545,11 @@ mod tests {
             ["{", "}", "[", "]", "\"", "\\", ":", ",", "\\u", "d800", "{}", "\"a\":", "$", "1", "\n", "/", "\u{e9}"];
         testing::for_each_seed(4_000, |random| {
             let document = testing::mutated(random, sample.as_bytes(), &pieces);
-            match parse(&document, &Folder::root()) {
+            match parse(&document) {
                 Err(error) => testing::check_error(&error),
                 Ok(entries) => {
                     let secrets: BTreeMap<_, _> = entries.into_iter().map(|e| (e.path, e.value)).collect();
-                    let again = parse(&export(&secrets, &Folder::root()).unwrap(), &Folder::root()).unwrap();
+                    let again = parse(&export(&secrets)).unwrap();
                     assert!(again.iter().all(|entry| entry.value.matches(&secrets[&entry.path])));
                     assert_eq!(again.len(), secrets.len());
                 }

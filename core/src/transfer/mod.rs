@@ -1,5 +1,7 @@
 //! Documents to secrets and back: `.env`, JSON, and the environment of a command.
 //!
+//! A document knows nothing of the folder it comes from or goes to: its paths are relative to that.
+//!
 //! Everything here is a pure function of its input: it reads no file, changes nothing and is no
 //! operation. An import is parsed whole before any of it is stored, so a document is taken whole or
 //! not at all. Errors name lines, rules and paths, never a value; a document may be all secrets, so not
@@ -17,13 +19,13 @@ mod testing;
 
 use std::collections::HashMap;
 
-use crate::{Code, Error, Folder, Result, SecretPath, SecretValue, limits};
+use crate::{Code, Error, Result, SecretPath, SecretValue, limits};
 
 /// One secret of a document.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Where it goes: the folder of the import, and its name or names in the document.
+    /// Where it goes, below the folder that the document is for.
     pub path: SecretPath,
     /// Its value.
     pub value: SecretValue,
@@ -32,24 +34,22 @@ pub struct Entry {
 }
 
 /// The entries found so far.
-struct Entries<'a> {
-    into: &'a Folder,
+#[derive(Default)]
+struct Entries {
     lines: HashMap<SecretPath, usize>,
     found: Vec<Entry>,
 }
 
-impl<'a> Entries<'a> {
-    fn new(into: &'a Folder) -> Self {
-        Self { into, lines: HashMap::new(), found: Vec::new() }
-    }
-
+impl Entries {
     /// Adds a secret by its name in the document, which may be one segment or several.
     fn add(&mut self, line: usize, name: &str, value: Result<SecretValue>) -> Result<()> {
         if self.found.len() == limits::IMPORT_ENTRIES_MAX {
             return Err(too_many_entries());
         }
-        let path = self.into.join(name).map_err(|error| refused_name(line, &error))?;
-        let value = value.map_err(|error| refused_value(line, &error))?;
+        let path: SecretPath = name.parse().map_err(|error: Error| {
+            malformed(line, format_args!("the name does not make a path: {}", error.details().unwrap_or_default()))
+        })?;
+        let value = value.map_err(|error| malformed(line, error))?;
         if let Some(first) = self.lines.insert(path.clone(), line) {
             return Err(malformed(line, format_args!("the name is the same as on line {first}")));
         }
@@ -66,14 +66,6 @@ fn too_many_entries() -> Error {
     Error::new(Code::ImportTooLarge).detail(format!("it has more than {} entries", limits::IMPORT_ENTRIES_MAX))
 }
 
-fn refused_name(line: usize, error: &Error) -> Error {
-    malformed(line, format_args!("the name does not make a path: {}", error.details().unwrap_or_default()))
-}
-
-fn refused_value(line: usize, error: &Error) -> Error {
-    malformed(line, error)
-}
-
 /// The document as text, without the byte order mark that some editors write.
 fn text(document: &[u8]) -> Result<&str> {
     if document.len() > limits::IMPORT_BYTES_MAX {
@@ -84,11 +76,6 @@ fn text(document: &[u8]) -> Result<&str> {
         malformed(line, "it is not UTF-8")
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
-/// The path inside the folder that is exported.
-fn relative<'a>(path: &'a SecretPath, from: &Folder) -> Result<&'a str> {
-    path.strip(from).ok_or_else(|| unsuitable_path(path, "is not in the folder that is exported"))
 }
 
 fn unsuitable_path(path: &SecretPath, why: &str) -> Error {
@@ -107,15 +94,15 @@ mod tests {
     fn the_limit_of_entries_is_the_last_number_allowed() {
         for (entries, want) in [(10_000, Ok(10_000)), (10_001, Err(Code::ImportTooLarge))] {
             let env: String = (0..entries).map(|n| format!("K{n}=v\n")).collect();
-            assert_eq!(dotenv::parse(env.as_bytes(), &Folder::root()).map(|e| e.len()).map_err(|e| e.code()), want);
+            assert_eq!(dotenv::parse(env.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
 
             let flat: Vec<_> = (0..entries).map(|n| format!("\"K{n}\":1")).collect();
             let flat = format!("{{{}}}", flat.join(","));
-            assert_eq!(json::parse(flat.as_bytes(), &Folder::root()).map(|e| e.len()).map_err(|e| e.code()), want);
+            assert_eq!(json::parse(flat.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
 
             let nested: Vec<_> = (0..entries).map(|n| format!("\"{n}\":{{\"k\":1}}")).collect();
             let nested = format!("{{{}}}", nested.join(","));
-            assert_eq!(json::parse(nested.as_bytes(), &Folder::root()).map(|e| e.len()).map_err(|e| e.code()), want);
+            assert_eq!(json::parse(nested.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
         }
     }
 
@@ -123,13 +110,13 @@ mod tests {
     fn the_limit_of_bytes_is_the_last_size_allowed() {
         let mut document = vec![b' '; limits::IMPORT_BYTES_MAX];
         document[..2].copy_from_slice(b"{}");
-        assert!(json::parse(&document, &Folder::root()).is_ok());
+        assert!(json::parse(&document).is_ok());
         document.push(b' ');
-        assert_eq!(json::parse(&document, &Folder::root()).unwrap_err().code(), Code::ImportTooLarge);
+        assert_eq!(json::parse(&document).unwrap_err().code(), Code::ImportTooLarge);
 
         document.fill(b'\n');
-        assert_eq!(dotenv::parse(&document, &Folder::root()).unwrap_err().code(), Code::ImportTooLarge);
+        assert_eq!(dotenv::parse(&document).unwrap_err().code(), Code::ImportTooLarge);
         document.pop();
-        assert!(dotenv::parse(&document, &Folder::root()).unwrap().is_empty());
+        assert!(dotenv::parse(&document).unwrap().is_empty());
     }
 }
