@@ -291,6 +291,8 @@ fn push_quoted(output: &mut Output, quotes: Quotes, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::super::testing::{self, Random};
     use super::*;
     use crate::Code;
@@ -472,11 +474,13 @@ mod tests {
         let sample =
             "\u{feff}# c\r\nA=s3cr3t #c\nexport B='s3cr3t\n$x'\n C = \"s3cr3t\\n\\\"\\\\\\$\r\ny\" # z\nD=\n.e-f=#1\n";
         let pieces = ["\r", "\n", "'", "\"", "\\", "=", "#", " ", "\t", "\0", "$", "`", "export ", "A", "\u{e9}"];
+        let taken = Cell::new(0);
         testing::for_each_seed(4_000, |random: &mut Random| {
             let document = testing::mutated(random, sample.as_bytes(), &pieces);
             match parse(&document) {
                 Err(error) => testing::check_error(&error),
                 Ok(entries) => {
+                    taken.set(taken.get() + 1);
                     let secrets: BTreeMap<_, _> = entries.into_iter().map(|e| (e.path, e.value)).collect();
                     let again = parse(&export(&secrets).unwrap()).unwrap();
                     assert!(again.iter().all(|entry| entry.value.matches(&secrets[&entry.path])));
@@ -484,5 +488,7 @@ mod tests {
                 }
             }
         });
+        // Else it would try only one side.
+        assert!((100..3_900).contains(&taken.get()), "{} of 4,000 documents were taken", taken.get());
     }
 }
