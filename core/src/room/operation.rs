@@ -15,11 +15,10 @@ use crate::{
     Actor, ActorKind, Code, Context, Error, Handle, Result, TenantId, TenantState,
     audit::{Receipt, Write, Written, log_origin},
     clock::Timestamp,
-    keys::{IndexKind, PseudonymKind, TenantKeys},
+    keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
     limits,
     random::Random,
-    rows::{Authenticated, change_of},
-    seal::{Content, Kind},
+    seal::Subject,
     store::{ActorRow, Change, Snapshot, TenantNumber, TenantRow},
 };
 
@@ -92,8 +91,13 @@ impl Step<'_> {
 
     /// A pseudonym as a line has it.
     pub(crate) fn pseudonym(&self, kind: PseudonymKind, value: &[u8]) -> Result<Named> {
-        let (id, pseudonym_key) = self.keys.pseudonym(kind, value)?;
-        Ok(Named { kind: kind.as_str(), id, version: None, pseudonym_key: Some(pseudonym_key) })
+        let pseudonym = self.keys.pseudonym(kind, value)?;
+        Ok(Named {
+            kind: kind.as_str(),
+            id: pseudonym.hash,
+            version: None,
+            pseudonym_key: Some(pseudonym.key_version),
+        })
     }
 
     /// The version that the operation's line names.
@@ -101,13 +105,6 @@ impl Step<'_> {
         if let Some(object) = &mut self.line.object {
             object.version = Some(version);
         }
-    }
-
-    /// Puts the MAC on a row, and the row's hash into the operation's line.
-    pub(crate) fn changed<R: Authenticated>(&mut self, row: &mut R) -> Result<()> {
-        self.keys.authenticate(row)?;
-        self.line.row = Some(change_of(row));
-        Ok(())
     }
 }
 
@@ -134,14 +131,14 @@ impl Room {
         };
         let work = Arc::new(work);
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
-            let (number, keys) = match self.resolve(target).await {
+            let (number, keys, sys) = match self.resolve(target).await {
                 Ok(found) => found,
                 Err(error) => return self.refuse_in_sys(act, target, context, request, error).await,
             };
             let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
             let prepared = self
                 .readers
-                .read(move |snapshot| room.prepare(snapshot, act, number, &keys, &context_there, request, &*work))
+                .read(move |snapshot| room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work))
                 .await?;
             match prepared {
                 Prepared::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
@@ -165,12 +162,12 @@ impl Room {
         error: Error,
     ) -> Result<(T, Receipt)> {
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
-            let Ok((number, keys)) = self.resolve(&Target::Sys).await else { return Err(error) };
+            let Ok((number, keys, sys)) = self.resolve(&Target::Sys).await else { return Err(error) };
             let (room, context, target, code) = (Arc::clone(self), context.clone(), target.clone(), error.code());
             let prepared = self
                 .readers
                 .read(move |snapshot| {
-                    room.prepare(snapshot, act, number, &keys, &context, request, &|step: &mut Step<'_>| {
+                    room.prepare(snapshot, act, number, (&keys, &sys), &context, request, &|step: &mut Step<'_>| {
                         if let Target::Tenant(name) = &target {
                             step.name(PseudonymKind::Tenant, name.as_str().as_bytes())?;
                         }
@@ -187,6 +184,31 @@ impl Room {
         Err(error)
     }
 
+    /// Records the line that a log begins with, before there is a row of its tenant to read.
+    pub(super) async fn record_first(
+        &self,
+        act: &'static str,
+        keys: &TenantKeys,
+        mut changes: Vec<Change>,
+        facts: LineFacts,
+        context: &Context,
+    ) -> Result<Receipt> {
+        let number = TenantNumber::SYS;
+        let (handle, new_actor) = self.new_actor(number, keys, context.actor())?;
+        changes.push(new_actor);
+        let who = Who::Actor { kind: kind_of(context.actor()), handle: *handle.as_bytes() };
+        let request = match context.request_id() {
+            Some(id) => *id.as_bytes(),
+            None => self.random.array()?,
+        };
+        let log = log_origin(number, keys.tenant(), &self.origin);
+        let lines = vec![(number, facts.build(act, &log, who, request, None, Outcome::Ok)?)];
+        match self.writer.submit(Write { changes, lines }).await? {
+            Written::Recorded(receipt) => Ok(receipt),
+            Written::Stale => Err(Code::DeploymentExists.into()),
+        }
+    }
+
     /// Runs on a reader thread.
     #[allow(clippy::too_many_arguments, reason = "the parts of one operation, named once")]
     fn prepare<T>(
@@ -194,13 +216,13 @@ impl Room {
         snapshot: &mut dyn Snapshot,
         act: &'static str,
         number: TenantNumber,
-        keys: &TenantKeys,
+        (keys, sys): (&TenantKeys, &TenantKeys),
         context: &Context,
         request: [u8; 16],
         work: &dyn Fn(&mut Step<'_>) -> Result<T>,
     ) -> Result<Prepared<T>> {
         let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
-        if let Err(error) = keys.check(&row) {
+        if let Err(error) = sys.check_row(&row) {
             return Ok(Prepared::InSys(error));
         }
         match TenantState::from_number(row.state) {
@@ -269,19 +291,26 @@ impl Room {
             if self.actors.knows(keys.tenant(), &row) {
                 return Ok((row.handle, None));
             }
-            keys.check(&row)?;
-            let name = keys.open(Kind::ActorName, *row.handle.as_bytes(), 0, &row.name)?;
-            if *name.bytes != *text.as_bytes() {
+            keys.check_row(&row)?;
+            let name = keys.open_name(Subject::ActorName(row.handle), &row.name)?;
+            if *name != *text.as_bytes() {
                 return Err(Error::new(Code::Integrity).detail("a row of actors"));
             }
             self.actors.remember(keys.tenant(), &row);
             return Ok((row.handle, None));
         }
-        let handle = Handle::from_bytes(self.random.array()?);
-        let name = keys.seal(Kind::ActorName, *handle.as_bytes(), 0, Content::name(text.as_bytes()), &*self.random)?;
+        let (handle, change) = self.new_actor(number, keys, actor)?;
+        Ok((handle, Some(change)))
+    }
+
+    fn new_actor(&self, number: TenantNumber, keys: &TenantKeys, actor: &Actor) -> Result<(Handle, Change)> {
+        let text = actor.to_string();
+        let name_hash = keys.index(IndexKind::Actor, text.as_bytes())?;
+        let handle = Handle::random(&*self.random)?;
+        let name = keys.seal_name(Subject::ActorName(handle), text.as_bytes(), &*self.random)?;
         let mut row = ActorRow { name_hash, handle, name, revision: 1, mac: [0; 32] };
-        keys.authenticate(&mut row)?;
-        Ok((handle, Some(Change::CreateActor(number, row))))
+        row.mac = keys.row_mac(&row)?;
+        Ok((handle, Change::CreateActor(number, row)))
     }
 }
 
@@ -292,7 +321,7 @@ impl LineFacts {
         log: &strongroom_log::LogOrigin,
         who: Who,
         request: [u8; 16],
-        source: Option<([u8; 16], u32)>,
+        source: Option<Pseudonym>,
         outcome: Outcome<'_>,
     ) -> Result<LineTemplate> {
         let mut line = LineBuilder::new(act, log, who, request);
@@ -300,12 +329,12 @@ impl LineFacts {
             line = line.object(Object { kind: object.kind, id: object.id, version: object.version });
         }
         let pseudonym_key =
-            self.object.and_then(|object| object.pseudonym_key).or(source.map(|(_, pseudonym_key)| pseudonym_key));
+            self.object.and_then(|object| object.pseudonym_key).or(source.map(|source| source.key_version));
         if let Some(version) = pseudonym_key {
             line = line.pseudonym_key(version);
         }
-        if let Some((address, _)) = source {
-            line = line.source(address);
+        if let Some(source) = source {
+            line = line.source(source.hash);
         }
         if let Some(count) = self.count {
             line = line.count(count);
@@ -324,6 +353,11 @@ impl LineFacts {
         }
         line.finish(outcome).map_err(|error| Error::new(Code::Internal).caused_by(error))
     }
+}
+
+/// What a line says of a row that changed.
+pub(crate) fn change_of<R: Authenticated>(row: &R) -> RowChange {
+    RowChange { hash: row_hash(row.mac()), revision: row.revision() }
 }
 
 fn kind_of(actor: &Actor) -> strongroom_log::ActorKind {

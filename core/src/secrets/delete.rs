@@ -5,7 +5,7 @@ use crate::{
     Code, Error, Result, SecretPath,
     audit::Receipt,
     keys::{IndexKind, PseudonymKind},
-    rows::change_of,
+    room::change_of,
     store::{Change, DeleteSecret},
 };
 

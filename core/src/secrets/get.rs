@@ -2,12 +2,11 @@
 
 use super::{Secrets, Version, VersionState, expired, find};
 use crate::{
-    Code, Result, SecretPath, SecretValue, ValueKind,
+    Code, Result, SecretPath, SecretValue,
     audit::Receipt,
     clock::Timestamp,
     keys::PseudonymKind,
     room::Step,
-    seal::{ContentType, Kind},
     store::SecretRow,
 };
 
@@ -79,17 +78,10 @@ pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -
         None if version == row.current => return Err(Code::Integrity.into()),
         None => return Err(Code::VersionNotFound.into()),
     };
-    step.keys.check(&stored)?;
+    step.keys.check_row(&stored)?;
     if VersionState::from_number(stored.state)? != VersionState::Enabled || expired(stored.expires_at, step.now) {
         return Err(Code::VersionUnavailable.into());
     }
-    let opened = step.keys.open(Kind::SecretValue, row.id.into(), version, &stored.value)?;
-    let kind = match opened.content_type {
-        ContentType::Text => ValueKind::Text,
-        ContentType::Json => ValueKind::Json,
-        ContentType::Binary => ValueKind::Binary,
-        ContentType::Name => return Err(Code::Integrity.into()),
-    };
-    let value = SecretValue::from_kind(kind, opened.bytes).map_err(|_| Code::Integrity)?;
+    let value = step.keys.open_value(row.id, version, &stored.value)?;
     Ok((value, Timestamp(stored.created_at)))
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    Code, Description, Error, Labels, Result,
+    Code, Description, Error, Labels, ObjectId, Result,
     keys::{IndexHash, IndexKind, TenantKeys},
     random::Random,
-    seal::{Content, Kind},
+    seal::Subject,
     store::SecretRow,
 };
 use strongroom_log::Enc;
@@ -33,20 +33,20 @@ struct Stored {
 
 impl Meta {
     /// Seals it for a secret.
-    pub(super) fn seal(&self, keys: &TenantKeys, id: [u8; 16], random: &dyn Random) -> Result<Vec<u8>> {
+    pub(super) fn seal(&self, keys: &TenantKeys, id: ObjectId, random: &dyn Random) -> Result<Vec<u8>> {
         let stored = Stored {
             description: self.description.as_str().to_owned(),
             labels: self.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
         };
         let json = serde_json::to_vec(&stored).map_err(|error| Error::new(Code::Internal).caused_by(error))?;
         let json = Zeroizing::new(json);
-        keys.seal(Kind::SecretMeta, id, 0, Content::name(&json), random)
+        keys.seal_name(Subject::SecretMeta(id), &json, random)
     }
 
     /// Opens what is stored with a secret whose row was checked.
     pub(super) fn open(keys: &TenantKeys, row: &SecretRow) -> Result<Self> {
-        let opened = keys.open(Kind::SecretMeta, row.id.into(), 0, &row.meta)?;
-        let stored: Stored = serde_json::from_slice(&opened.bytes).map_err(|_| Code::Integrity)?;
+        let opened = keys.open_name(Subject::SecretMeta(row.id), &row.meta)?;
+        let stored: Stored = serde_json::from_slice(&opened).map_err(|_| Code::Integrity)?;
         Ok(Self {
             description: stored.description.parse().map_err(|_| Code::Integrity)?,
             labels: Labels::parse(stored.labels).map_err(|_| Code::Integrity)?,

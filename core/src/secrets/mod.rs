@@ -27,11 +27,11 @@ pub use versions::{VersionInfo, Versions};
 pub use delete::{Delete, Deleted};
 
 use crate::{
-    Code, Context, Environment, Error, Folder, ObjectId, Result, SecretPath, TenantId,
+    Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
     clock::Timestamp,
     keys::{IndexKind, TenantKeys},
     room::{Room, Step, Target},
-    seal::Kind,
+    seal::Subject,
     store::{FolderRow, SecretRow},
 };
 
@@ -122,29 +122,28 @@ fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
 fn find(step: &mut Step<'_>, path: &SecretPath) -> Result<Option<SecretRow>> {
     let name_hash = step.keys.index(IndexKind::Secret, path.as_str().as_bytes())?;
     let Some(row) = step.snapshot.secret(step.tenant.number, &name_hash)? else { return Ok(None) };
-    step.keys.check(&row)?;
-    let name = step.keys.open(Kind::SecretName, row.id.into(), 0, &row.name)?;
-    let same: bool = name.bytes.as_slice().ct_eq(path.as_str().as_bytes()).into();
+    step.keys.check_row(&row)?;
+    let name = step.keys.open_name(Subject::SecretName(row.id), &row.name)?;
+    let same: bool = name.as_slice().ct_eq(path.as_str().as_bytes()).into();
     if same { Ok(Some(row)) } else { Err(mismatch()) }
 }
 
 /// The path of a secret found by its folder, checked to be in that folder.
 fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
-    keys.check(row)?;
-    let path: SecretPath = sealed_text(keys, Kind::SecretName, row.id, &row.name)?.parse().map_err(|_| mismatch())?;
+    keys.check_row(row)?;
+    let path: SecretPath = sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
     if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
 }
 
 /// The path of a folder found by the folder above it, checked to be in that.
 fn folder_in(keys: &TenantKeys, row: &FolderRow, above: &Folder) -> Result<Folder> {
-    keys.check(row)?;
-    let folder: Folder = sealed_text(keys, Kind::FolderName, row.id, &row.name)?.parse().map_err(|_| mismatch())?;
+    keys.check_row(row)?;
+    let folder: Folder = sealed_text(keys, Subject::FolderName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
     if folder.parent().as_ref() == Some(above) { Ok(folder) } else { Err(mismatch()) }
 }
 
-fn sealed_text(keys: &TenantKeys, kind: Kind, id: ObjectId, sealed: &[u8]) -> Result<String> {
-    let opened = keys.open(kind, id.into(), 0, sealed)?;
-    String::from_utf8(opened.bytes.to_vec()).map_err(|_| mismatch())
+fn sealed_text(keys: &TenantKeys, subject: Subject, sealed: &[u8]) -> Result<String> {
+    String::from_utf8(keys.open_name(subject, sealed)?.to_vec()).map_err(|_| mismatch())
 }
 
 fn mismatch() -> Error {

@@ -4,13 +4,12 @@ use std::{collections::{HashMap, HashSet}, sync::Arc};
 
 use super::{Meta, Secrets, Version, VersionState, find};
 use crate::{
-    Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue, ValueKind,
+    Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue,
     audit::Receipt,
     keys::{IndexHash, IndexKind, PseudonymKind},
     limits,
-    room::{LineFacts, Step},
-    rows::change_of,
-    seal::{Content, ContentType, Kind},
+    room::{LineFacts, Step, change_of},
+    seal::Subject,
     store::{Change, FolderRow, PutSecret, SecretRow, VersionRow},
 };
 
@@ -111,22 +110,18 @@ pub(super) fn plan(
         Some(row) => next_row(step, row, options)?,
         None => first_row(step, path, options, folders)?,
     };
-    let content = value.expose(|bytes| {
-        let content = Content { content_type: content_type(value.kind()), bytes };
-        step.keys.seal(Kind::SecretValue, secret.id.into(), secret.current, content, step.random())
-    })?;
     let mut version = VersionRow {
         secret: secret.id,
         version: secret.current,
         state: VersionState::Enabled.number(),
         created_at: step.now.0,
         expires_at: None,
-        value: content,
+        value: step.keys.seal_value(secret.id, secret.current, value, step.random())?,
         revision: 1,
         mac: [0; 32],
     };
-    step.keys.authenticate(&mut secret)?;
-    step.keys.authenticate(&mut version)?;
+    secret.mac = step.keys.row_mac(&secret)?;
+    version.mac = step.keys.row_mac(&version)?;
     step.version(secret.current);
     let line = LineFacts {
         object: step.line.object,
@@ -157,7 +152,7 @@ fn next_row(step: &Step<'_>, row: SecretRow, options: &Put) -> Result<Row> {
             description: options.description.clone().unwrap_or(before.description),
             labels: options.labels.clone().unwrap_or(before.labels),
         };
-        (meta.seal(step.keys, row.id.into(), step.random())?, Some(meta.label_hashes(step.keys)?))
+        (meta.seal(step.keys, row.id, step.random())?, Some(meta.label_hashes(step.keys)?))
     } else {
         (row.meta, None)
     };
@@ -185,8 +180,8 @@ fn first_row(step: &mut Step<'_>, path: &SecretPath, options: &Put, folders: &mu
         id,
         name_hash: keys.index(IndexKind::Secret, path.as_str().as_bytes())?,
         parent_hash: keys.index(IndexKind::Folder, path.parent().as_str().as_bytes())?,
-        name: keys.seal(Kind::SecretName, id.into(), 0, Content::name(path.as_str().as_bytes()), step.random())?,
-        meta: meta.seal(keys, id.into(), step.random())?,
+        name: keys.seal_name(Subject::SecretName(id), path.as_str().as_bytes(), step.random())?,
+        meta: meta.seal(keys, id, step.random())?,
         enabled: true,
         latest: 1,
         current: 1,
@@ -239,27 +234,18 @@ impl Folders {
 
 fn folder_row(step: &Step<'_>, folder: &Folder, above: &Folder) -> Result<FolderRow> {
     let (keys, id) = (step.keys, new_id(step)?);
-    let name = Content::name(folder.as_str().as_bytes());
     let mut row = FolderRow {
         id,
         name_hash: keys.index(IndexKind::Folder, folder.as_str().as_bytes())?,
         parent_hash: keys.index(IndexKind::Folder, above.as_str().as_bytes())?,
-        name: keys.seal(Kind::FolderName, id.into(), 0, name, step.random())?,
+        name: keys.seal_name(Subject::FolderName(id), folder.as_str().as_bytes(), step.random())?,
         revision: 1,
         mac: [0; 32],
     };
-    keys.authenticate(&mut row)?;
+    row.mac = keys.row_mac(&row)?;
     Ok(row)
 }
 
 fn new_id(step: &Step<'_>) -> Result<ObjectId> {
     ObjectId::new(&*step.room.clock, step.random())
-}
-
-fn content_type(kind: ValueKind) -> ContentType {
-    match kind {
-        ValueKind::Text => ContentType::Text,
-        ValueKind::Json => ContentType::Json,
-        ValueKind::Binary => ContentType::Binary,
-    }
 }

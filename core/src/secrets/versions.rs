@@ -47,7 +47,7 @@ impl Secrets {
                 let row = find(step, &path)?.ok_or(Code::SecretNotFound)?;
                 let mut versions = Vec::new();
                 for stored in step.snapshot.versions(step.tenant.number, &row.id)? {
-                    step.keys.check(&stored)?;
+                    step.keys.check_row(&stored)?;
                     versions.push(VersionInfo {
                         version: Version(stored.version),
                         state: VersionState::from_number(stored.state)?,
