@@ -230,7 +230,7 @@ impl Sequencer {
             }
         }
         let signing = opening.as_ref().or(self.epoch.as_ref()).ok_or(Code::EpochExpired)?;
-        let time = self.clock.now().max(Timestamp(state.head.time));
+        let time = self.clock.now().max(Timestamp(state.head.time)).max(signing.opened);
         if time >= signing.hard_limit {
             return Err(Code::EpochExpired.into());
         }

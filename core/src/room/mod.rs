@@ -16,7 +16,7 @@ use std::{
 
 pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
-pub(crate) use operation::{LineFacts, Part, Step, Target, change_of};
+pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
 pub use tenants::{Admin, TenantInfo, TenantState, Tenants};
 
@@ -55,8 +55,8 @@ pub struct Strongroom {
 /// What all handles share.
 pub(crate) struct Room {
     deployment: DeploymentId,
-    origin: Origin,
-    root_key: RootKey,
+    pub(crate) origin: Origin,
+    pub(crate) root_key: RootKey,
     sys: TenantRef,
     store: Arc<dyn Store>,
     device: Arc<dyn KeyDevice>,
@@ -182,7 +182,7 @@ impl Room {
     }
 
     /// The name sealed in a tenant's row.
-    fn tenant_name(&self, sys: &TenantKeys, row: &TenantRow) -> Result<TenantId> {
+    pub(crate) fn tenant_name(&self, sys: &TenantKeys, row: &TenantRow) -> Result<TenantId> {
         let opened = sys.open_name(Subject::TenantName(row.tenant), &row.name)?;
         std::str::from_utf8(&opened)
             .ok()

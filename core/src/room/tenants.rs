@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Code, Context, Error, Result, TenantId, TenantRef,
-    audit::{Receipt, log_origin},
+    audit::{Audit, Receipt, log_origin},
     clock::Timestamp,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
     random::Random,
@@ -91,6 +91,11 @@ pub struct Admin {
 impl Admin {
     pub(super) fn new(room: Arc<Room>, context: Context) -> Self {
         Self { room, context }
+    }
+
+    /// The audit log of the deployment: `sys`, and for verification and export all logs.
+    pub fn audit(&self) -> Audit {
+        Audit::of_deployment(Arc::clone(&self.room), self.context.clone())
     }
 
     /// Makes a tenant, with keys of its own and an empty log.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use get::{Get, Secret};
 pub use import::{Import, ImportEntry, Imported};
