@@ -46,10 +46,12 @@ pub use names::{
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
 pub use room::{
-    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom, Tenant, TenantInfo, TenantState, Tenants,
-};
-pub use secrets::{
-    After, Delete, Deleted, Entry, Exported, ExportedSecret, Get, Import, ImportEntry, Imported, Meta, Page, Put, PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom,
+    Tenant, TenantInfo, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
+pub use secrets::{
+    After, Delete, Deleted, Entry, Exported, ExportedSecret, Get, Import, ImportEntry, Imported, Meta, Page, Put,
+    PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+};
 pub use value::{SecretValue, ValueKind};

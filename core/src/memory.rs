@@ -183,7 +183,10 @@ impl Arena {
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arena").field("keys_max", &self.keys_max()).field("locked", &self.is_locked()).finish_non_exhaustive()
+        f.debug_struct("Arena")
+            .field("keys_max", &self.keys_max())
+            .field("locked", &self.is_locked())
+            .finish_non_exhaustive()
     }
 }
 
@@ -274,9 +277,8 @@ fn in_own_frame<R>(work: impl FnOnce() -> R) -> R {
 /// # Errors
 /// [`Code::MemoryLocked`] if the system refuses.
 pub fn harden_process() -> Result<()> {
-    pages::forbid_dumps().map_err(|error| {
-        Error::new(Code::MemoryLocked).detail("core dumps cannot be forbidden").caused_by(error)
-    })
+    pages::forbid_dumps()
+        .map_err(|error| Error::new(Code::MemoryLocked).detail("core dumps cannot be forbidden").caused_by(error))
 }
 
 #[cfg(unix)]
@@ -315,8 +317,7 @@ mod pages {
             // SAFETY: the first page is a fence, what we use begins behind it, inside the mapping.
             let start = unsafe { mapping.cast::<u8>().add(page_bytes) };
             let start = NonNull::new(start).ok_or_else(|| io::Error::other("mapped at zero"))?;
-            let mut pages =
-                Self { mapping, mapping_bytes, start, bytes, lock_error: None, wiped_on_fork: false };
+            let mut pages = Self { mapping, mapping_bytes, start, bytes, lock_error: None, wiped_on_fork: false };
             let usable = start.as_ptr().cast::<libc::c_void>();
             // SAFETY: the pages between the fences, which are ours.
             if unsafe { libc::mprotect(usable, bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {

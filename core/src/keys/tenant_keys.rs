@@ -287,7 +287,8 @@ pub(super) mod tests {
         assert_eq!(index(&ours), index(&ours));
         assert_ne!(index(&ours), index(&other));
         let name_hash = index(&ours);
-        let mut row = FolderRow { id: secret, name_hash, parent_hash: [0; 16], name: sealed, revision: 1, mac: [0; 32] };
+        let mut row =
+            FolderRow { id: secret, name_hash, parent_hash: [0; 16], name: sealed, revision: 1, mac: [0; 32] };
         row.mac = ours.row_mac(&row).unwrap();
         ours.check_row(&row).unwrap();
         assert_eq!(other.check_row(&row).unwrap_err().code(), Code::Integrity);

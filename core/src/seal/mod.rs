@@ -281,7 +281,8 @@ mod tests {
         let key = key(1);
         let key = SealingKey { id: KeyId::from_bytes([9; 16]), version: 7, key: &key };
         let sealed = seal(key, &place(), &[], Content::name(b"a/b"), &SeededRandom::new(1)).unwrap();
-        let refused = |bytes: &[u8]| open(key, &place(), &[], bytes).is_err_and(|error| error.code() == Code::Integrity);
+        let refused =
+            |bytes: &[u8]| open(key, &place(), &[], bytes).is_err_and(|error| error.code() == Code::Integrity);
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
@@ -312,9 +313,8 @@ mod tests {
 
         fn sealed_raw(key: &[u8; 32], nonce: &[u8; 24], plaintext: &[u8], associated: &[u8]) -> Vec<u8> {
             let mut out = plaintext.to_vec();
-            let tag = cipher(key)
-                .encrypt_inout_detached(&Array(*nonce), associated, InOutBuf::from(&mut out[..]))
-                .unwrap();
+            let tag =
+                cipher(key).encrypt_inout_detached(&Array(*nonce), associated, InOutBuf::from(&mut out[..])).unwrap();
             let mut opened = out.clone();
             cipher(key)
                 .decrypt_inout_detached(&Array(*nonce), associated, InOutBuf::from(&mut opened[..]), &tag)

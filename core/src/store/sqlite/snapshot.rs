@@ -190,8 +190,27 @@ impl<Mode> Snapshot for Session<'_, Mode> {
         self.read(|db| many(db, sql, [generation]))
     }
 
-    fn epochs(&mut self) -> Result<Vec<EpochRow>> {
-        self.read(|db| many(db, concat!("SELECT ", columns!(epochs), " FROM epochs ORDER BY id"), []))
+    fn epochs(&mut self, after: u32, rows: usize) -> Result<Vec<EpochRow>> {
+        let sql = concat!("SELECT ", columns!(epochs), " FROM epochs WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.read(|db| many(db, sql, params![after, limit(rows)]))
+    }
+
+    fn epochs_open(&mut self) -> Result<Vec<EpochRow>> {
+        self.read(|db| many(db, concat!("SELECT ", columns!(epochs), " FROM epochs WHERE closed = 0 ORDER BY id"), []))
+    }
+
+    fn epoch_last(&mut self) -> Result<u32> {
+        let last = self.read(|db| count(db, "SELECT coalesce(max(id), 0) FROM epochs", []))?;
+        u32::try_from(last).map_err(|_| Error::new(Code::StoreDamaged).detail("epochs.id"))
+    }
+
+    fn tenants_with_lines(&mut self, after: u64) -> Result<Vec<TenantNumber>> {
+        let Ok(after) = i64::try_from(after) else { return Ok(Vec::new()) };
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT DISTINCT tenant FROM audit WHERE seq > ?1")?;
+            let numbers = statement.query_map([after], |row| row.get::<_, u32>(0).map(TenantNumber))?;
+            Ok(numbers.collect::<Result<Vec<_>, _>>()?)
+        })
     }
 
     fn commits(&mut self, after: u64, rows: usize) -> Result<Vec<CommitRow>> {
