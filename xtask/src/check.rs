@@ -120,7 +120,7 @@ fn deny() -> Result<Verdict> {
 /// stop people whose change has nothing to do with it.
 fn advisories() -> Result<Verdict> {
     let program = setup::cargo_deny()?;
-    Ok(Verdict::Skipped(format!("needs a network; `{} check advisories` asks", program.display())))
+    Ok(Verdict::Skipped(format!("needs a network; ask with `{} check advisories`", program.display())))
 }
 
 /// The verdict of a program: its exit status, with all it said if that is bad.

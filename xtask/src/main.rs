@@ -70,7 +70,7 @@ enum Command {
     },
     /// What it costs: builds optimised and runs the benchmarks.
     Bench {
-        /// Passed to the benchmark program, `--help` too.
+        /// Passed to the benchmark program; after `--`, its `--help` too.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

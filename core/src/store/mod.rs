@@ -117,8 +117,14 @@ pub trait Snapshot {
     fn generations(&mut self) -> Result<Vec<GenerationRow>>;
     /// The tenants that a generation after the first started with: number, ref, status.
     fn generation_tenants(&mut self, generation: u32) -> Result<Vec<(TenantNumber, TenantRef, u8)>>;
-    /// All epochs, oldest first.
-    fn epochs(&mut self) -> Result<Vec<EpochRow>>;
+    /// Epochs with an id over `after`, in order, `limit` at most.
+    fn epochs(&mut self, after: u32, limit: usize) -> Result<Vec<EpochRow>>;
+    /// Epochs whose closing line is not written.
+    fn epochs_open(&mut self) -> Result<Vec<EpochRow>>;
+    /// The id of the newest epoch; 0 if there was none.
+    fn epoch_last(&mut self) -> Result<u32>;
+    /// The tenants with lines numbered over `after`.
+    fn tenants_with_lines(&mut self, after: u64) -> Result<Vec<TenantNumber>>;
     /// Commits with an id over `after`, in order, `limit` at most.
     fn commits(&mut self, after: u64, limit: usize) -> Result<Vec<CommitRow>>;
     /// Lines of all logs with a number over `after`, in order, `limit` at most.

@@ -197,3 +197,5 @@ CREATE TABLE epochs (
     closed      INTEGER NOT NULL,
     checkpoint  BLOB
 ) STRICT;
+
+CREATE INDEX epochs_open ON epochs (id) WHERE closed = 0;

@@ -1,0 +1,54 @@
+//! The audit log as it is written: who did what, in an order nobody can quietly change.
+//!
+//! Callers lay out their lines; one writer thread gives each its place, hashes and signs them, and
+//! makes lines and changes durable together, before anybody hears that an operation worked. The
+//! format itself and its verification are `strongroom-log`'s; storing is [`crate::store`]'s. Nothing
+//! here ever sees a plaintext.
+
+mod epoch;
+mod queue;
+mod receipt;
+mod replay;
+mod sequencer;
+mod view;
+mod writer;
+
+pub use receipt::Receipt;
+pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
+pub(crate) use sequencer::{Founding, Sequencer, log_origin};
+pub(crate) use view::{create_private, partial_name, verify_store};
+pub(crate) use writer::Writer;
+
+use strongroom_log::LineTemplate;
+
+use crate::store::{Change, TenantNumber};
+
+/// What one operation hands to the writer: its changes, and the lines that record it.
+#[derive(Debug)]
+pub(crate) struct Write {
+    /// Applied together with the lines, or neither is.
+    pub(crate) changes: Vec<Change>,
+    /// At least one. The last is the operation's own; its receipt is returned.
+    pub(crate) lines: Vec<(TenantNumber, LineTemplate)>,
+}
+
+impl Write {
+    /// Whose turn it takes.
+    fn tenant(&self) -> TenantNumber {
+        self.lines.last().map_or(TenantNumber::SYS, |(tenant, _)| *tenant)
+    }
+
+    /// What it adds to a commit, about.
+    fn bytes(&self) -> usize {
+        self.lines.iter().map(|(_, line)| line.line_bytes_max()).sum()
+    }
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// It is durable.
+    Recorded(Receipt),
+    /// What it was computed from has changed: nothing was stored. Compute it again.
+    Stale,
+}

@@ -1,0 +1,657 @@
+//! The sequencer: gives each line its place, and signs the whole once per commit.
+//!
+//! It keeps the heads of all logs in memory and trusts them only inside the transaction that holds the
+//! head row: if another process moved the head meanwhile, what changed is read again and the lines
+//! are spliced onto that. If anything fails, what is in memory is thrown away and read afresh.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use strongroom_log::{
+    Checkpoint, CommitLeaf, Frontier, Hash, HeadsTree, LineTemplate, LogOrigin, LogStatus, Origin, PreviousGeneration,
+    TenantHead, genesis_hash, leaf_hash, stats_hash, write_note,
+};
+
+use super::{
+    Receipt, Write, Written,
+    epoch::{self, Epoch, Opening, internal},
+};
+use crate::{
+    Code, Error, KeyDevice, Result, TenantState,
+    clock::{Clock, Timestamp},
+    id::{DeploymentId, TenantRef},
+    memory::Arena,
+    random::Random,
+    store::{
+        Applied, Change, CommitRow, GenerationRow, HeadRow, LineRow, LogHeadRow, OpenGeneration, Record, Store, TenantNumber,
+        Transaction,
+    },
+};
+
+/// How often a commit is begun again because another process took the epoch's number.
+const EPOCH_ATTEMPTS: usize = 16;
+
+/// How long the device is left alone after it refused to certify an epoch that is still within its grace.
+const CERTIFY_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the sequencer needs to know of the deployment.
+#[derive(Clone, Debug)]
+pub(crate) struct Founding {
+    pub(crate) deployment: DeploymentId,
+    /// The origin in the generation that is written.
+    pub(crate) origin: Origin,
+    /// Begin this generation with the first commit: after a restore.
+    pub(crate) opens_generation: bool,
+}
+
+pub(crate) struct Sequencer {
+    founding: Founding,
+    store: Arc<dyn Store>,
+    device: Arc<dyn KeyDevice>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    arena: Arc<Arena>,
+    boot: [u8; 16],
+    position_limit: Arc<AtomicU32>,
+    state: Option<State>,
+    epoch: Option<Epoch>,
+    /// Not before this, on the steady clock, is the device asked for a certificate again.
+    certify_after: Duration,
+    /// Why the device last refused one, until that is recorded.
+    refused: Option<Code>,
+}
+
+/// The heads, as they were after the last commit that this process saw.
+struct State {
+    head: HeadRow,
+    frontier: Frontier,
+    logs: HashMap<TenantNumber, Log>,
+    heads: HeadsTree,
+    previous: Option<PreviousGeneration>,
+}
+
+struct Log {
+    tenant: TenantRef,
+    origin: LogOrigin,
+    frontier: Frontier,
+    prev: Option<Hash>,
+    time: u64,
+    status: LogStatus,
+}
+
+impl Sequencer {
+    pub(crate) fn new(
+        founding: Founding,
+        store: Arc<dyn Store>,
+        device: Arc<dyn KeyDevice>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        arena: Arc<Arena>,
+    ) -> Result<Self> {
+        let boot = random.array()?;
+        Ok(Self {
+            founding,
+            store,
+            device,
+            clock,
+            random,
+            arena,
+            boot,
+            position_limit: Arc::new(AtomicU32::new(HeadsTree::new().position_limit())),
+            state: None,
+            epoch: None,
+            certify_after: Duration::ZERO,
+            refused: None,
+        })
+    }
+
+    /// The first position in the heads tree that a new tenant may not take, kept up to date.
+    pub(crate) fn position_limit(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.position_limit)
+    }
+
+    /// The store it writes to.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Makes these writes durable, in this order, in one commit: each is recorded, or stale.
+    pub(crate) fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Written>> {
+        for _ in 0..EPOCH_ATTEMPTS {
+            let opening = self.next_epoch()?;
+            match self.commit_once(writes, opening, &[]) {
+                Ok(Some(written)) => return Ok(written),
+                Ok(None) => self.state = None,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::new(Code::StoreBusy).detail("other processes keep opening signing epochs"))
+    }
+
+    /// Writes the closing line of this process's epoch, and wipes its key.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let Some(epoch) = &self.epoch else { return Ok(()) };
+        if self.clock.now() >= epoch.hard_limit {
+            self.epoch = None;
+            return Ok(());
+        }
+        let (id, line) = (epoch.id, self.closing_line(epoch.id, &epoch.certificate)?);
+        let close = [(Change::CloseEpoch { id, checkpoint: None }, line)];
+        let closed = self.commit_once(&[], None, &close);
+        self.epoch = None;
+        self.state = None;
+        closed.map(drop)
+    }
+
+    /// The epoch to open with the next commit, if one is due.
+    fn next_epoch(&mut self) -> Result<Option<Epoch>> {
+        let now = self.now()?;
+        if self.epoch.as_ref().is_some_and(|epoch| now < epoch.ends) {
+            return Ok(None);
+        }
+        let usable = self.epoch.as_ref().is_some_and(|epoch| now < epoch.hard_limit);
+        if usable && self.clock.monotonic() < self.certify_after {
+            return Ok(None);
+        }
+        let (id, head) = {
+            let mut snapshot = self.store.snapshot()?;
+            (snapshot.epoch_last()? + 1, snapshot.head()?)
+        };
+        let generation = self.founding.origin.generation();
+        let (seen_size, frontier) = match head {
+            Some(head) if head.generation == generation => (head.commits, read_frontier(&head.frontier)?),
+            _ => (0, Frontier::new()),
+        };
+        let opening = Opening {
+            origin: &self.founding.origin,
+            deployment: *self.founding.deployment.as_bytes(),
+            id,
+            now,
+            seen_size,
+            seen_root: frontier.root(),
+            boot: self.boot,
+        };
+        match Epoch::open(&opening, &*self.device, &self.arena, &*self.random) {
+            Ok(epoch) => Ok(Some(epoch)),
+            Err(error) if usable => {
+                tracing::warn!(code = error.code().name(), "the device certified no new epoch; the old one goes on");
+                self.certify_after = self.clock.monotonic() + CERTIFY_PAUSE;
+                self.refused = Some(error.code());
+                Ok(None)
+            }
+            Err(error) => {
+                self.epoch = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// The time of a commit begun now: never before the last one.
+    fn now(&self) -> Result<Timestamp> {
+        let last = match &self.state {
+            Some(state) => state.head.time,
+            None => self.store.snapshot()?.head()?.map_or(0, |head| head.time),
+        };
+        Ok(self.clock.now().max(Timestamp(last)))
+    }
+
+    fn closing_line(&self, id: u32, certificate: &[u8]) -> Result<LineTemplate> {
+        epoch::closed_line(&self.founding.origin, id, certificate, self.random.array()?)
+    }
+
+    /// One transaction. `None` if the epoch's number was taken by another process.
+    fn commit_once(
+        &mut self,
+        writes: &[&Write],
+        opening: Option<Epoch>,
+        own: &[(Change, LineTemplate)],
+    ) -> Result<Option<Vec<Written>>> {
+        let store = Arc::clone(&self.store);
+        let mut transaction = store.begin()?;
+        let mut state = match self.refresh(&mut *transaction)? {
+            Some(state) => state,
+            None => self.begin_generation(&mut *transaction)?,
+        };
+        let mut batch = Batch::default();
+
+        if let Some(epoch) = &opening {
+            let row = epoch.row(self.founding.origin.generation());
+            if transaction.apply(&[Change::OpenEpoch(row)])? == Applied::Stale {
+                return Ok(None);
+            }
+        }
+        let signing = opening.as_ref().or(self.epoch.as_ref()).ok_or(Code::EpochExpired)?;
+        let time = self.clock.now().max(Timestamp(state.head.time)).max(signing.opened);
+        if time >= signing.hard_limit {
+            return Err(Code::EpochExpired.into());
+        }
+        let place = Place { epoch: signing.id, key: signing.key.public_key(), time };
+
+        // `sys` may only just come into being, with the first write of all; then its own lines come after.
+        let mut written = Vec::with_capacity(writes.len());
+        let founding = !state.logs.contains_key(&TenantNumber::SYS);
+        if !founding {
+            self.own_lines(&mut *transaction, &mut state, &mut batch, &place, opening.as_ref(), own)?;
+        }
+        for write in writes {
+            written.push(self.apply(&mut *transaction, &mut state, &mut batch, &place, write)?);
+        }
+        if founding && state.logs.contains_key(&TenantNumber::SYS) {
+            self.own_lines(&mut *transaction, &mut state, &mut batch, &place, opening.as_ref(), own)?;
+        }
+        if batch.lines.is_empty() {
+            return Ok(Some(written.into_iter().map(|_| Written::Stale).collect()));
+        }
+
+        let checkpoint = self.seal(&mut *transaction, &mut state, &mut batch, &place, signing)?;
+        transaction.commit()?;
+
+        self.position_limit.store(state.heads.position_limit(), Ordering::Relaxed);
+        self.state = Some(state);
+        self.refused = None;
+        if opening.is_some() {
+            self.epoch = opening;
+        }
+        Ok(Some(written.into_iter().map(|place| receipt(place, &checkpoint)).collect()))
+    }
+
+    /// The lines that the sequencer adds itself: epochs opened, refused and closed.
+    fn own_lines(
+        &self,
+        transaction: &mut dyn Transaction,
+        state: &mut State,
+        batch: &mut Batch,
+        place: &Place,
+        opening: Option<&Epoch>,
+        own: &[(Change, LineTemplate)],
+    ) -> Result<()> {
+        if let Some(epoch) = opening {
+            let line = epoch.opened_line(&self.founding.origin, self.random.array()?)?;
+            state.append(batch, place, TenantNumber::SYS, &line)?;
+            for old in transaction.epochs_open()? {
+                let ours = self.epoch.as_ref().is_some_and(|ours| ours.id == old.id);
+                let over = old.hard_limit < place.time.0 || old.generation != self.founding.origin.generation();
+                if old.id != epoch.id && (ours || over) {
+                    let change = Change::CloseEpoch { id: old.id, checkpoint: None };
+                    let _ = transaction.apply(&[change])?;
+                    if old.generation == self.founding.origin.generation() {
+                        let line = self.closing_line(old.id, &old.certificate)?;
+                        state.append(batch, place, TenantNumber::SYS, &line)?;
+                    }
+                }
+            }
+        } else if let Some(code) = self.refused {
+            let line = epoch::refused_line(&self.founding.origin, code, self.random.array()?)?;
+            state.append(batch, place, TenantNumber::SYS, &line)?;
+        }
+        for (change, line) in own {
+            let _ = transaction.apply(std::slice::from_ref(change))?;
+            state.append(batch, place, TenantNumber::SYS, line)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one write and places its lines; `None` if it is stale.
+    fn apply(
+        &self,
+        transaction: &mut dyn Transaction,
+        state: &mut State,
+        batch: &mut Batch,
+        place: &Place,
+        write: &Write,
+    ) -> Result<Option<Placed>> {
+        let creates = |tenant: &TenantNumber| {
+            write.changes.iter().any(|change| matches!(change, Change::CreateTenant(row) if row.number == *tenant))
+        };
+        let open = |tenant: &TenantNumber| {
+            state.logs.get(tenant).map_or_else(|| creates(tenant), |log| log.status == LogStatus::Open)
+        };
+        if !write.lines.iter().all(|(tenant, _)| open(tenant)) {
+            return Ok(None);
+        }
+        for change in &write.changes {
+            if let Change::CreateTenant(row) = change
+                && (row.number.0 >= state.heads.position_limit() || !state.heads.is_free(row.number.0))
+            {
+                return Ok(None);
+            }
+        }
+        if !write.changes.is_empty() && transaction.apply(&write.changes)? == Applied::Stale {
+            return Ok(None);
+        }
+        for change in &write.changes {
+            if let Change::CreateTenant(row) = change {
+                let log = Log::new(row.number, row.tenant, &self.founding.origin);
+                state.heads.set(row.number.0, log.leaf()).map_err(internal)?;
+                state.logs.insert(row.number, log);
+                state.head.tenants += 1;
+                batch.changed.insert(row.number);
+            }
+        }
+        let mut placed = None;
+        for (tenant, line) in &write.lines {
+            placed = Some(state.append(batch, place, *tenant, line)?);
+        }
+        for change in &write.changes {
+            if let Change::UpdateTenant(row) = change
+                && row.state == TenantState::Closed.number()
+                && let Some(log) = state.logs.get_mut(&row.number)
+            {
+                log.status = LogStatus::Closed;
+                batch.changed.insert(row.number);
+            }
+        }
+        Ok(placed)
+    }
+
+    /// Computes the heads, signs the checkpoint and writes the commit's part of the log.
+    fn seal(
+        &self,
+        transaction: &mut dyn Transaction,
+        state: &mut State,
+        batch: &mut Batch,
+        place: &Place,
+        signing: &Epoch,
+    ) -> Result<Sealed> {
+        let leaves: Vec<_> =
+            batch.changed.iter().map(|tenant| (tenant.0, state.logs[tenant].leaf())).collect();
+        state.heads.set_many(&leaves).map_err(internal)?;
+        let blind = self.random.array()?;
+        let leaf = CommitLeaf {
+            n: state.head.commits,
+            time: place.time.0,
+            epoch: place.epoch,
+            heads_root: state.heads.root(),
+            stats: stats_hash(&blind, state.head.tenants, state.head.lines),
+        };
+        state.frontier.append(leaf.leaf());
+        let checkpoint =
+            Checkpoint { origin: self.founding.origin.heads(), size: state.head.commits + 1, root: state.frontier.root() };
+        let text = checkpoint.text();
+        let signature = signing.sign(&text)?;
+        let note = write_note(&text, &signing.key, &signature).map_err(internal)?;
+
+        let (epoch_before, note_before) = (state.head.epoch, std::mem::take(&mut state.head.checkpoint));
+        if epoch_before != place.epoch && !note_before.is_empty() {
+            transaction.keep_checkpoint(epoch_before, &note_before)?;
+        }
+        state.head = HeadRow {
+            commits: checkpoint.size,
+            frontier: state.frontier.to_bytes(),
+            last_commit: state.head.last_commit + 1,
+            time: place.time.0,
+            epoch: place.epoch,
+            checkpoint: note.into_bytes(),
+            ..state.head.clone()
+        };
+        let heads: Vec<_> = batch.changed.iter().map(|tenant| state.logs[tenant].row(*tenant)).collect();
+        let commit = CommitRow {
+            id: state.head.last_commit,
+            leaf: leaf.to_bytes().to_vec(),
+            blind,
+            last_seq: state.head.last_seq,
+        };
+        transaction.record(&Record { lines: &batch.lines, heads: &heads, commit: &commit, head: &state.head })?;
+        Ok(Sealed { size: checkpoint.size, root: checkpoint.root, epoch: place.epoch, signature })
+    }
+
+    /// The heads as the store has them now; `None` if the generation has none yet.
+    fn refresh(&mut self, transaction: &mut dyn Transaction) -> Result<Option<State>> {
+        let stored = transaction.head()?;
+        let generation = self.founding.origin.generation();
+        let Some(stored) = stored else {
+            self.state = None;
+            return Ok(None);
+        };
+        if stored.generation != generation {
+            if self.founding.opens_generation && stored.generation + 1 == generation {
+                self.state = None;
+                return Ok(None);
+            }
+            return Err(Error::new(Code::StoreUnavailable).detail("another log generation was opened"));
+        }
+        if let Some(mut state) = self.state.take() {
+            if state.head == stored {
+                return Ok(Some(state));
+            }
+            if stored.last_seq >= state.head.last_seq && stored.tenants == state.head.tenants {
+                let mut changed = Vec::new();
+                for tenant in transaction.tenants_with_lines(state.head.last_seq)? {
+                    let row = transaction.log_head(tenant)?.ok_or_else(|| damaged("a log's head is missing"))?;
+                    let log = Log::read(&row, &self.founding.origin)?;
+                    changed.push((tenant.0, log.leaf()));
+                    state.logs.insert(tenant, log);
+                }
+                state.heads.set_many(&changed).map_err(|_| damaged("the heads tree"))?;
+                state.frontier = read_frontier(&stored.frontier)?;
+                state.head = stored;
+                return Ok(Some(state));
+            }
+        }
+        self.load(transaction, stored).map(Some)
+    }
+
+    /// Reads all heads.
+    fn load(&self, transaction: &mut dyn Transaction, head: HeadRow) -> Result<State> {
+        let mut logs = HashMap::new();
+        let mut leaves = Vec::new();
+        for row in transaction.log_heads()? {
+            let log = Log::read(&row, &self.founding.origin)?;
+            leaves.push((row.tenant.0, log.leaf()));
+            logs.insert(row.tenant, log);
+        }
+        let generation = transaction
+            .generations()?
+            .pop()
+            .filter(|generation| generation.number == head.generation)
+            .ok_or_else(|| damaged("the generation is missing"))?;
+        Ok(State {
+            frontier: read_frontier(&head.frontier)?,
+            heads: HeadsTree::from_leaves(&leaves).map_err(|_| damaged("the heads tree"))?,
+            previous: previous(&generation),
+            logs,
+            head,
+        })
+    }
+
+    /// The state that a generation starts with: empty logs of all tenants there are.
+    fn begin_generation(&self, transaction: &mut dyn Transaction) -> Result<State> {
+        let number = self.founding.origin.generation();
+        let mut head = HeadRow {
+            generation: number,
+            commits: 0,
+            frontier: Frontier::new().to_bytes(),
+            last_commit: 0,
+            last_seq: 0,
+            time: 0,
+            tenants: 0,
+            lines: 0,
+            epoch: 0,
+            checkpoint: Vec::new(),
+        };
+        let Some(before) = transaction.head()? else {
+            return Ok(State { head, frontier: Frontier::new(), logs: HashMap::new(), heads: HeadsTree::new(), previous: None });
+        };
+        let before_root = read_frontier(&before.frontier)?.root();
+        let (mut logs, mut leaves, mut rows) = (HashMap::new(), Vec::new(), Vec::new());
+        for row in transaction.log_heads()? {
+            let status = LogStatus::from_code(row.status).ok_or_else(|| damaged("a log's status"))?;
+            let log = Log { status, ..Log::new(row.tenant, row.tenant_ref, &self.founding.origin) };
+            leaves.push((row.tenant.0, log.leaf()));
+            rows.push(log.row(row.tenant));
+            logs.insert(row.tenant, log);
+        }
+        head.last_commit = before.last_commit;
+        head.last_seq = before.last_seq;
+        head.time = before.time;
+        head.tenants = logs.len() as u64;
+        let generation = GenerationRow {
+            number,
+            after_seq: before.last_seq,
+            after_commit: before.last_commit,
+            opened_at: self.clock.now().0,
+            previous_size: before.commits,
+            previous_root: Some(*before_root.as_bytes()),
+            checkpoint: Vec::new(),
+        };
+        transaction.open_generation(&OpenGeneration {
+            generation: &generation,
+            checkpoint: &before.checkpoint,
+            heads: &rows,
+            head: &head,
+        })?;
+        Ok(State {
+            heads: HeadsTree::from_leaves(&leaves).map_err(|_| damaged("the heads tree"))?,
+            frontier: Frontier::new(),
+            previous: previous(&generation),
+            logs,
+            head,
+        })
+    }
+}
+
+/// Where a commit's lines go.
+struct Place {
+    epoch: u32,
+    key: [u8; 32],
+    time: Timestamp,
+}
+
+/// Where a line went.
+struct Placed {
+    origin: String,
+    seq: u64,
+    leaf: Hash,
+}
+
+/// What a commit adds.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<LineRow>,
+    changed: BTreeSet<TenantNumber>,
+}
+
+/// A signed commit.
+struct Sealed {
+    size: u64,
+    root: Hash,
+    epoch: u32,
+    signature: [u8; 64],
+}
+
+fn receipt(placed: Option<Placed>, sealed: &Sealed) -> Written {
+    match placed {
+        None => Written::Stale,
+        Some(placed) => Written::Recorded(Receipt {
+            origin: placed.origin,
+            seq: placed.seq,
+            leaf: *placed.leaf.as_bytes(),
+            head_size: sealed.size,
+            head_root: *sealed.root.as_bytes(),
+            epoch: sealed.epoch,
+            signature: sealed.signature,
+        }),
+    }
+}
+
+impl State {
+    /// Gives a line its place in its log.
+    fn append(&mut self, batch: &mut Batch, place: &Place, tenant: TenantNumber, line: &LineTemplate) -> Result<Placed> {
+        let previous = self.previous.as_ref();
+        let log = self.logs.get_mut(&tenant).ok_or_else(|| damaged("a log's head is missing"))?;
+        let seq = log.frontier.size();
+        let prev = log.prev.unwrap_or_else(|| genesis_hash(&log.origin, &place.key, previous));
+        let mut bytes = Vec::new();
+        line.splice(place.epoch, &prev, seq, place.time.0, &mut bytes).map_err(internal)?;
+        let leaf = leaf_hash(&bytes);
+        log.frontier.append(leaf);
+        log.prev = Some(leaf);
+        log.time = place.time.0;
+        self.head.last_seq += 1;
+        self.head.lines += 1;
+        batch.lines.push(LineRow { seq: self.head.last_seq, tenant, log_seq: seq, line: bytes });
+        batch.changed.insert(tenant);
+        Ok(Placed { origin: log.origin.as_str().to_owned(), seq, leaf })
+    }
+}
+
+impl Log {
+    fn new(number: TenantNumber, tenant: TenantRef, origin: &Origin) -> Self {
+        Self {
+            tenant,
+            origin: log_origin(number, tenant, origin),
+            frontier: Frontier::new(),
+            prev: None,
+            time: 0,
+            status: LogStatus::Open,
+        }
+    }
+
+    fn read(row: &LogHeadRow, origin: &Origin) -> Result<Self> {
+        let frontier = read_frontier(&row.frontier)?;
+        let prev = if row.prev.is_empty() {
+            None
+        } else {
+            Some(Hash::from_slice(&row.prev).ok_or_else(|| damaged("a log's last hash"))?)
+        };
+        if frontier.size() != row.size || prev.is_some() != (row.size > 0) {
+            return Err(damaged("a log's head"));
+        }
+        Ok(Self {
+            tenant: row.tenant_ref,
+            origin: log_origin(row.tenant, row.tenant_ref, origin),
+            frontier,
+            prev,
+            time: row.time,
+            status: LogStatus::from_code(row.status).ok_or_else(|| damaged("a log's status"))?,
+        })
+    }
+
+    fn row(&self, tenant: TenantNumber) -> LogHeadRow {
+        LogHeadRow {
+            tenant,
+            tenant_ref: self.tenant,
+            size: self.frontier.size(),
+            frontier: self.frontier.to_bytes(),
+            prev: self.prev.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default(),
+            time: self.time,
+            status: self.status.code(),
+        }
+    }
+
+    fn leaf(&self) -> Hash {
+        TenantHead {
+            tenant_ref: *self.tenant.as_bytes(),
+            size: self.frontier.size(),
+            root: self.frontier.root(),
+            status: self.status,
+        }
+        .leaf()
+    }
+}
+
+/// The name of a tenant's log, or of `sys`.
+pub(crate) fn log_origin(number: TenantNumber, tenant: TenantRef, origin: &Origin) -> LogOrigin {
+    if number == TenantNumber::SYS { origin.sys() } else { origin.tenant(tenant.as_bytes()) }
+}
+
+fn previous(generation: &GenerationRow) -> Option<PreviousGeneration> {
+    generation.previous_root.map(|root| PreviousGeneration { size: generation.previous_size, root: Hash::from(root) })
+}
+
+fn read_frontier(bytes: &[u8]) -> Result<Frontier> {
+    Frontier::from_bytes(bytes).map_err(|_| damaged("a frontier"))
+}
+
+fn damaged(what: &'static str) -> Error {
+    Error::new(Code::StoreDamaged).detail(what)
+}

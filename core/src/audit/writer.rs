@@ -1,0 +1,129 @@
+//! The writer: the one thread of a process that commits.
+//!
+//! It takes what waits, commits it at once, answers, and looks again: the commit before is the only
+//! timer there is. When nobody waits it does the store's housekeeping.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::{
+    Sequencer, Write, Written,
+    queue::{Job, Queue, Taken},
+};
+use crate::{Code, Error, Result, memory};
+
+/// How long the writer waits for work before it looks for housekeeping.
+const IDLE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// A handle on the writer thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Arc<Queue>,
+    position_limit: Arc<AtomicU32>,
+    thread: Mutex<Option<JoinHandle<Result<()>>>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(sequencer: Sequencer) -> Result<Self> {
+        let queue = Arc::new(Queue::new());
+        let position_limit = sequencer.position_limit();
+        let own = Arc::clone(&queue);
+        let thread = std::thread::Builder::new()
+            .name("strongroom-writer".to_owned())
+            .spawn(move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| run(&own, sequencer)));
+                // Whatever happened, nobody may wait for a thread that is gone.
+                own.close();
+                while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
+                    drop(jobs);
+                }
+                memory::scrub_stack();
+                ended.unwrap_or_else(|_| Err(Code::Internal.into()))
+            })
+            .map_err(|error| Error::new(Code::Internal).detail("starting the writer").caused_by(error))?;
+        Ok(Self { queue, position_limit, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Commits a write together with what others have waiting, and says what became of it.
+    pub(crate) async fn submit(&self, write: Write) -> Result<Written> {
+        self.queue.submit(write).await
+    }
+
+    /// The first position in the heads tree that a new tenant may not take.
+    pub(crate) fn position_limit(&self) -> u32 {
+        self.position_limit.load(Ordering::Relaxed)
+    }
+
+    /// Serves those who wait, writes the closing line, and ends the thread. Blocks. A second call does nothing.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|_| Err(Code::Internal.into())))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(code = error.code().name(), "the last epoch was not closed in the log");
+        }
+    }
+}
+
+fn run(queue: &Queue, mut sequencer: Sequencer) -> Result<()> {
+    loop {
+        match queue.take(IDLE_PATIENCE) {
+            Taken::Jobs(jobs) => {
+                commit(&mut sequencer, jobs);
+                maintain(&sequencer, queue.is_empty());
+            }
+            Taken::Idle => while queue.is_empty() && maintain(&sequencer, true) {},
+            Taken::Closed => return sequencer.close(),
+        }
+    }
+}
+
+fn commit(sequencer: &mut Sequencer, jobs: Vec<Job>) {
+    let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
+    let outcome = sequencer.commit(&writes);
+    match outcome {
+        Ok(written) => {
+            for (job, written) in jobs.into_iter().zip(written) {
+                let _ = job.answer.send(Ok(written));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(code = error.code().name(), jobs = jobs.len(), "a commit failed; nothing of it was stored");
+            for job in jobs {
+                let _ = job.answer.send(Err(again(&error)));
+            }
+        }
+    }
+}
+
+/// The same error for another caller of the same commit.
+fn again(error: &Error) -> Error {
+    let copy = Error::new(error.code());
+    match error.details() {
+        Some(detail) => copy.detail(detail),
+        None => copy,
+    }
+}
+
+fn maintain(sequencer: &Sequencer, idle: bool) -> bool {
+    match sequencer.store().maintain(idle) {
+        Ok(more) => more,
+        Err(error) => {
+            tracing::warn!(code = error.code().name(), "housekeeping failed; it is tried again");
+            false
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Every limit on what callers name, store, list and import, with its unit in its name.
+//!
+//! A limit is inclusive: `…_MAX` is the last value that is let through. Limits of the key device
+//! stand with its seam ([`crate::device`]).
+
+/// Longest secret path, in bytes, with its slashes. A folder's path has the same limit.
+pub const PATH_BYTES_MAX: usize = 255;
+
+/// Most segments in a secret path, the secret's own name included.
+pub const PATH_SEGMENTS_MAX: usize = 16;
+
+/// Longest tenant name, in bytes: a DNS label, so that a tenant can become a host name.
+pub const TENANT_NAME_BYTES_MAX: usize = 63;
+
+/// Longest name of an actor, in bytes, without its kind and the colon.
+pub const ACTOR_NAME_BYTES_MAX: usize = 128;
+
+/// Length of a request id, in bytes; twice as many hex digits.
+pub const REQUEST_ID_BYTES: usize = 16;
+
+/// Longest log origin, in bytes, before anything is added for a tenant or a generation.
+pub const ORIGIN_BYTES_MAX: usize = 128;
+
+/// Largest secret value, in bytes, whatever its kind.
+pub const VALUE_BYTES_MAX: usize = 65_536;
+
+/// Longest description, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
+
+/// Most labels on one secret.
+pub const LABELS_MAX: usize = 64;
+
+/// Longest name of a label, in bytes.
+pub const LABEL_NAME_BYTES_MAX: usize = 63;
+
+/// Longest value of a label, in bytes.
+pub const LABEL_VALUE_BYTES_MAX: usize = 255;
+
+/// Most entries directly in one folder, secrets and sub-folders together: they are sorted in memory.
+pub const FOLDER_ENTRIES_MAX: usize = 10_000;
+
+/// Smallest page of a listing, in entries.
+pub const PAGE_ENTRIES_MIN: usize = 1;
+
+/// Largest page of a listing, in entries.
+pub const PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Most secrets in one import: they are stored in one transaction.
+pub const IMPORT_ENTRIES_MAX: usize = 10_000;
+
+/// Largest document to import, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Deepest nesting of objects in a JSON document to import, the document itself included.
+pub const IMPORT_DEPTH_MAX: usize = PATH_SEGMENTS_MAX;
+
+/// Writes that may wait for the writer of a process. More callers than this wait for a place.
+pub const WRITER_QUEUE_JOBS_MAX: usize = 4_096;
+
+/// Audit lines in one commit, unless a single operation has more.
+pub const COMMIT_LINES_MAX: usize = 1_024;
+
+/// Bytes of audit lines in one commit, unless a single operation has more.
+pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Reads that may wait for the reader threads of a process. More callers than this wait for a place.
+pub const READER_QUEUE_JOBS_MAX: usize = 4_096;
+
+/// How often an operation is computed again because what it read has changed.
+pub const STALE_ATTEMPTS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+
+    /// The remedies tell users the numbers; they must not drift apart.
+    #[test]
+    fn the_remedies_state_these_limits() {
+        for (code, numbers) in [
+            (Code::PathInvalid, [PATH_BYTES_MAX, PATH_SEGMENTS_MAX]),
+            (Code::SecretTooLarge, [VALUE_BYTES_MAX, VALUE_BYTES_MAX]),
+            (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
+            (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
+            (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),
+            (Code::ImportTooLarge, [IMPORT_ENTRIES_MAX, IMPORT_BYTES_MAX / (1024 * 1024)]),
+            (Code::TenantInvalid, [1, TENANT_NAME_BYTES_MAX]),
+            (Code::ActorInvalid, [1, ACTOR_NAME_BYTES_MAX]),
+            (Code::ContextInvalid, [2 * REQUEST_ID_BYTES, 2 * REQUEST_ID_BYTES]),
+            (Code::OriginInvalid, [ORIGIN_BYTES_MAX, ORIGIN_BYTES_MAX]),
+        ] {
+            let remedy = code.remedy().replace(',', "");
+            for number in numbers {
+                let stated = remedy.split(|c: char| !c.is_ascii_digit()).any(|word| word == number.to_string());
+                assert!(stated, "{}: {number} is not in {:?}", code.name(), code.remedy());
+            }
+        }
+    }
+}
