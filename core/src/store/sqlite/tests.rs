@@ -3,24 +3,22 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::testing::store::{Pair, check_store};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
 #[test]
-fn a_new_store_opens_again() {
+fn it_does_what_every_store_must() {
     let folder = folder();
-    let path = folder.path().join("strongroom.db");
-    let store = SqliteStore::create(&path, Maintenance::Background).unwrap();
-    println!("{:?}", store.facts().unwrap());
-    store.check().unwrap();
-    assert!(store.snapshot().unwrap().deployment().unwrap().is_none());
-    println!("{:?}", maintain::tail(&store.writer().unwrap()));
-    store.maintain(true).unwrap();
-    store.begin().unwrap().commit().unwrap();
-    drop(store);
-    assert!(!path.with_extension("db-wal").exists());
-    let store = SqliteStore::open(&path, Maintenance::Inline).unwrap();
-    let _: Arc<dyn Store> = Arc::new(store);
+    let mut number = 0..;
+    let number = std::cell::RefCell::new(&mut number);
+    for maintenance in [Maintenance::Background, Maintenance::Inline] {
+        check_store(&|| {
+            let path = folder.path().join(format!("{}.db", number.borrow_mut().next().unwrap()));
+            let store = Arc::new(SqliteStore::create(&path, maintenance).unwrap());
+            Pair { store, other: Arc::new(SqliteStore::open(&path, maintenance).unwrap()) }
+        });
+    }
 }
