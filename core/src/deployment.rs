@@ -14,7 +14,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, DeviceProfile, Error, Result, store::{Maintenance, SqliteStore, Store as _}};
+use crate::{
+    Code, DeviceProfile, Error, Result,
+    store::{Maintenance, SqliteStore, Store as _},
+};
 
 /// A deployment's data folder. Holding one opens nothing.
 #[derive(Clone, Debug)]
@@ -114,7 +117,9 @@ impl Deployment {
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<()> {
         let body = toml::to_string(config).map_err(|error| Error::new(Code::Internal).caused_by(error))?;
-        let text = format!("# Strongroom's configuration. No secret belongs here: name where the PIN is, not the PIN.\n{body}");
+        let text = format!(
+            "# Strongroom's configuration. No secret belongs here: name where the PIN is, not the PIN.\n{body}"
+        );
         write_durably(&self.config_file(), text.as_bytes())
     }
 }

@@ -5,12 +5,7 @@
 //! second run with the same intent adopts or makes exactly those objects, and nothing else is ever
 //! adopted. The database appears under its name only when it is complete.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, io::ErrorKind, sync::Arc, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +18,7 @@ use crate::{
     memory::Arena,
     room::{LineFacts, change_of},
     seal::Subject,
-    store::{Change, DeploymentRow, SqliteStore, Store, TenantNumber, TenantRow},
+    store::{Change, DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber, TenantRow},
 };
 
 /// The ids of the keys that a device is asked to make: random, and written down before.
@@ -255,8 +250,9 @@ async fn build(
     };
     sys.mac = keys.row_mac(&sys)?;
 
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building)?);
-    let parts = Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_generation: false };
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building, Maintenance::Inline)?);
+    let parts =
+        Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_generation: false };
     let room = parts.assemble(deployment)?;
     let keys = Arc::new(keys);
     room.room.keys.insert(Arc::clone(&keys));

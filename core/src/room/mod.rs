@@ -16,7 +16,7 @@ use std::{
 
 pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
-pub(crate) use operation::{LineFacts, Part, Step, Target, change_of};
+pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
 pub use tenants::{Admin, TenantInfo, TenantState, Tenants};
 
@@ -55,8 +55,8 @@ pub struct Strongroom {
 /// What all handles share.
 pub(crate) struct Room {
     deployment: DeploymentId,
-    origin: Origin,
-    root_key: RootKey,
+    pub(crate) origin: Origin,
+    pub(crate) root_key: RootKey,
     sys: TenantRef,
     store: Arc<dyn Store>,
     device: Arc<dyn KeyDevice>,
@@ -178,11 +178,15 @@ impl Room {
     /// Refuses a tenant row that is not whole, or not that of the tenant asked for.
     fn check_tenant(&self, sys: &TenantKeys, row: &TenantRow, name: &TenantId) -> Result<()> {
         sys.check_row(row)?;
-        if self.tenant_name(sys, row)? == *name { Ok(()) } else { Err(Error::new(Code::Integrity).detail("a row of tenants")) }
+        if self.tenant_name(sys, row)? == *name {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Integrity).detail("a row of tenants"))
+        }
     }
 
     /// The name sealed in a tenant's row.
-    fn tenant_name(&self, sys: &TenantKeys, row: &TenantRow) -> Result<TenantId> {
+    pub(crate) fn tenant_name(&self, sys: &TenantKeys, row: &TenantRow) -> Result<TenantId> {
         let opened = sys.open_name(Subject::TenantName(row.tenant), &row.name)?;
         std::str::from_utf8(&opened)
             .ok()
@@ -216,8 +220,7 @@ impl Room {
         }
         let seed = self.seed(row)?;
         let prk = self.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
-        let keys =
-            Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
+        let keys = Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
         self.keys.insert(Arc::clone(&keys));
         Ok(keys)
     }
@@ -244,6 +247,8 @@ impl Room {
 
 /// A root key as keyrings name it.
 fn root_of(profile: &DeviceProfile, version: RootVersion) -> Result<crate::keys::RootKey> {
-    let root = profile.root(version).ok_or_else(|| Error::new(Code::DeviceKeyMissing).detail(format!("root version {}", version.0)))?;
+    let root = profile
+        .root(version)
+        .ok_or_else(|| Error::new(Code::DeviceKeyMissing).detail(format!("root version {}", version.0)))?;
     Ok(crate::keys::RootKey { id: KeyId::from_bytes(root.id), version })
 }

@@ -92,12 +92,7 @@ impl Step<'_> {
     /// A pseudonym as a line has it.
     pub(crate) fn pseudonym(&self, kind: PseudonymKind, value: &[u8]) -> Result<Named> {
         let pseudonym = self.keys.pseudonym(kind, value)?;
-        Ok(Named {
-            kind: kind.as_str(),
-            id: pseudonym.hash,
-            version: None,
-            pseudonym_key: Some(pseudonym.key_version),
-        })
+        Ok(Named { kind: kind.as_str(), id: pseudonym.hash, version: None, pseudonym_key: Some(pseudonym.key_version) })
     }
 
     /// The version that the operation's line names.
@@ -138,7 +133,9 @@ impl Room {
             let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
             let prepared = self
                 .readers
-                .read(move |snapshot| room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work))
+                .read(move |snapshot| {
+                    room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work)
+                })
                 .await?;
             match prepared {
                 Prepared::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,

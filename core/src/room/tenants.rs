@@ -11,10 +11,9 @@ use super::{
 };
 use crate::{
     Code, Context, Error, Result, TenantId, TenantRef,
-    audit::{Receipt, log_origin},
+    audit::{Audit, Receipt, log_origin},
     clock::Timestamp,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
-    random::Random,
     seal::Subject,
     store::{Change, TenantNumber, TenantRow},
 };
@@ -93,6 +92,11 @@ impl Admin {
         Self { room, context }
     }
 
+    /// The audit log of the deployment: `sys`, and for verification and export all logs.
+    pub fn audit(&self) -> Audit {
+        Audit::of_deployment(Arc::clone(&self.room), self.context.clone())
+    }
+
     /// Makes a tenant, with keys of its own and an empty log.
     ///
     /// # Errors
@@ -121,7 +125,11 @@ impl Admin {
                     number,
                     tenant: seed.tenant,
                     name_hash,
-                    name: step.keys.seal_name(Subject::TenantName(seed.tenant), name.as_str().as_bytes(), step.random())?,
+                    name: step.keys.seal_name(
+                        Subject::TenantName(seed.tenant),
+                        name.as_str().as_bytes(),
+                        step.random(),
+                    )?,
                     salt: seed.salt,
                     root_version: seed.root.version.0,
                     key_epoch: seed.epoch.0,
@@ -152,9 +160,9 @@ impl Admin {
             let ask = || self.room.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT);
             let (prk, again) = (ask().await?, ask().await?);
             let room = &self.room;
-            let (keys, sealed) = room.keys.making_room(|| {
-                TenantKeys::create(seed, &prk, &again, &room.arena, &*room.random, room.clock.now())
-            })?;
+            let (keys, sealed) = room
+                .keys
+                .making_room(|| TenantKeys::create(seed, &prk, &again, &room.arena, &*room.random, room.clock.now()))?;
             room.keys.insert(Arc::new(keys));
             Ok::<_, Error>(sealed)
         };

@@ -1,7 +1,9 @@
 //! Exporting a folder with everything below it: current values, one operation.
 
 use super::{Secrets, Version, find, get::open_version, list::entries_in};
-use crate::{Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits};
+use crate::{
+    Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits, room::Step,
+};
 
 /// One exported secret.
 #[derive(Debug)]
@@ -36,15 +38,9 @@ impl Secrets {
             .room
             .operate("secret.export", &self.target(), &self.context, move |step| {
                 step.name(PseudonymKind::Folder, folder.as_str().as_bytes())?;
-                let (mut open, mut paths) = (vec![folder.clone()], Vec::new());
-                while let Some(next) = open.pop() {
-                    let (folders, secrets) = entries_in(step, &next)?;
-                    open.extend(folders);
-                    paths.extend(secrets);
-                    if paths.len() > limits::IMPORT_ENTRIES_MAX {
-                        return Err(Error::new(Code::ImportTooLarge).detail("export a smaller folder"));
-                    }
-                }
+                let mut paths = below(step, &folder, limits::IMPORT_ENTRIES_MAX)?
+                    .ok_or_else(|| Error::new(Code::ImportTooLarge).detail("export a smaller folder"))?
+                    .1;
                 paths.sort();
                 let mut secrets = Vec::with_capacity(paths.len());
                 for path in paths {
@@ -62,4 +58,24 @@ impl Secrets {
             .await?;
         Ok(Exported { secrets, receipt })
     }
+}
+
+/// All folders and secrets there are.
+pub(crate) fn everything(step: &mut Step<'_>) -> Result<(Vec<Folder>, Vec<SecretPath>)> {
+    Ok(below(step, &Folder::root(), usize::MAX)?.unwrap_or_default())
+}
+
+/// All folders and secrets in a folder, directly and deeper; `None` if there are more secrets than `most`.
+fn below(step: &mut Step<'_>, folder: &Folder, most: usize) -> Result<Option<(Vec<Folder>, Vec<SecretPath>)>> {
+    let (mut open, mut folders, mut paths) = (vec![folder.clone()], Vec::new(), Vec::new());
+    while let Some(next) = open.pop() {
+        let (inner, secrets) = entries_in(step, &next)?;
+        open.extend(inner.iter().cloned());
+        folders.extend(inner);
+        paths.extend(secrets);
+        if paths.len() > most {
+            return Ok(None);
+        }
+    }
+    Ok(Some((folders, paths)))
 }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub use delete::{Delete, Deleted};
+pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use get::{Get, Secret};
 pub use import::{Import, ImportEntry, Imported};
@@ -24,7 +26,6 @@ pub use list::{After, Entry, Page};
 pub use meta::Meta;
 pub use put::{Put, PutReply};
 pub use versions::{VersionInfo, Versions};
-pub use delete::{Delete, Deleted};
 
 use crate::{
     Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
@@ -131,7 +132,8 @@ fn find(step: &mut Step<'_>, path: &SecretPath) -> Result<Option<SecretRow>> {
 /// The path of a secret found by its folder, checked to be in that folder.
 fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
     keys.check_row(row)?;
-    let path: SecretPath = sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    let path: SecretPath =
+        sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
     if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
 }
 
