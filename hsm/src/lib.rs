@@ -19,6 +19,7 @@
 //! This is the only crate that loads a vendor's library. What is derived from the keys, and what is
 //! stored, is left to `strongroom`.
 
+mod deployment;
 #[cfg(feature = "pkcs11")]
 mod doctor;
 mod entry;
@@ -35,6 +36,7 @@ mod stack;
 pub mod testing;
 mod uri;
 
+pub use deployment::{abandon_init, initialize, open_deployment, open_device};
 #[cfg(feature = "pkcs11")]
 pub use doctor::{DoctorReport, LibraryReport, MechanismReport, SlotReport, TokenReport, doctor};
 pub use key_ids::KeyIds;
