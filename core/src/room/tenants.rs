@@ -83,8 +83,8 @@ pub struct Tenants {
 /// Acts that concern the deployment as a whole, in the name of an operator.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    pub(super) room: Arc<Room>,
-    pub(super) context: Context,
+    pub(crate) room: Arc<Room>,
+    pub(crate) context: Context,
 }
 
 impl Admin {

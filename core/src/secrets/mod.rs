@@ -108,13 +108,9 @@ impl Secrets {
     fn full_folder(&self, folder: &Folder) -> Result<Folder> {
         if folder.is_root() { Ok(self.folder.clone()) } else { self.folder.child(folder.as_str()) }
     }
-
-    /// The path as the caller knows it.
-    fn relative(&self, path: &SecretPath) -> Result<SecretPath> {
-        relative(path, &self.folder)
-    }
 }
 
+/// The path as a caller knows it who is confined to a folder.
 fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
     path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse()
 }

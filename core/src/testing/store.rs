@@ -216,7 +216,7 @@ fn everything(store: &dyn Store) -> String {
     let mut view = store.snapshot().unwrap();
     let mut all = format!("{:?}", view.deployment().unwrap());
     all += &format!("{:?}{:?}{:?}", view.tenant(TenantNumber::SYS), view.tenants(), view.log_heads());
-    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(), view.head());
+    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(0, 100), view.head());
     for tenant in [5, 7].map(TenantNumber) {
         for n in 0..4 {
             let secret = ObjectId::from_bytes(bytes(3, n));
@@ -262,6 +262,7 @@ fn deployment(Pair { store, other }: &Pair) {
         opened_at: row.created_at,
         previous_size: 0,
         previous_root: None,
+        reason: Vec::new(),
         checkpoint: Vec::new(),
     };
     assert_eq!(other.snapshot().unwrap().generations().unwrap(), [first]);
@@ -499,7 +500,7 @@ fn epochs(Pair { store, other }: &Pair) {
         EpochRow { closed: true, checkpoint: Some(b"kept".to_vec()), ..epoch_row(2) },
         epoch_row(3),
     ];
-    assert_eq!(other.snapshot().unwrap().epochs().unwrap(), want);
+    assert_eq!(other.snapshot().unwrap().epochs(0, 100).unwrap(), want);
 }
 
 fn all_or_nothing(Pair { store, .. }: &Pair) {
@@ -701,6 +702,7 @@ fn generations(Pair { store, other }: &Pair) {
         opened_at: 77,
         previous_size: 1,
         previous_root: Some([8; 32]),
+        reason: b"sealed".to_vec(),
         checkpoint: Vec::new(),
     };
     let head = HeadRow { generation: 2, commits: 0, lines: 0, checkpoint: Vec::new(), ..appender.head.clone() };
