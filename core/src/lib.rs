@@ -1,12 +1,15 @@
 //! Strongroom as a library: tenants, their keys, sealed secrets and the audit log.
 
+mod clock;
 mod error;
-mod hex;
 mod id;
 mod keys;
+mod memory;
 mod names;
 mod profile;
+mod random;
 mod runtime;
+mod seal;
 mod value;
 
 pub mod device;
@@ -15,12 +18,24 @@ pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use clock::{Clock, SystemClock, Timestamp};
 pub use device::KeyDevice;
 pub use error::{Class, Code, Error, Result};
-pub use id::{DeploymentId, Handle, KeyId, ObjectId, TenantRef};
+pub use id::{DeploymentId, Handle, IdError, KeyId, ObjectId, TenantRef};
+pub use keys::{
+    Authenticated, CACHE_TTL_DEFAULT, IndexHash, IndexKind, KEYRING_KEYS_MAX, KeyCache, KeyEntry, KeyEpoch, Keyring,
+    LockedSigner, Pseudonym, PseudonymKind, Purpose, RootKey, RowHash, RowMac, Status, TenantKeys, TenantSeed,
+    check_input, row_hash,
+};
+pub use memory::{
+    ARENA_BYTES_DEFAULT, ARENA_BYTES_MAX, ARENA_BYTES_MIN, Arena, KEY_BYTES, LockedKey, Locking, harden_process,
+    scrub_stack, scrubbed,
+};
 pub use names::{
     Actor, ActorKind, Context, Description, Environment, Folder, LabelName, LabelValue, Labels, Origin, RequestId,
     SecretPath, TenantId,
 };
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
+pub use random::{Random, SystemRandom};
+pub use seal::{SealedHeader, Subject};
 pub use value::{SecretValue, ValueKind};
