@@ -144,6 +144,9 @@ pub enum DeviceError {
     /// A key with the right id that is not the right key.
     #[error("wrong key: {0}")]
     WrongKey(String),
+    /// It answered one question in two ways, or with something that is no answer.
+    #[error("wrong answer: {0}")]
+    WrongAnswer(String),
     /// A key that should be there is not.
     #[error("key missing: {0}")]
     KeyMissing(String),
@@ -184,6 +187,7 @@ impl DeviceError {
             Self::TokenUninitialized => Code::DeviceTokenUninitialized,
             Self::WrongToken(_) => Code::DeviceWrongToken,
             Self::WrongKey(_) => Code::DeviceWrongKey,
+            Self::WrongAnswer(_) => Code::DeviceWrongAnswer,
             Self::KeyMissing(_) => Code::DeviceKeyMissing,
             Self::KeyAmbiguous(_) => Code::DeviceKeyAmbiguous,
             Self::WeakToken(_) => Code::DeviceWeakToken,
@@ -205,6 +209,7 @@ impl From<DeviceError> for Error {
             | DeviceError::TokenAmbiguous(text)
             | DeviceError::WrongToken(text)
             | DeviceError::WrongKey(text)
+            | DeviceError::WrongAnswer(text)
             | DeviceError::KeyMissing(text)
             | DeviceError::KeyAmbiguous(text)
             | DeviceError::WeakToken(text)

@@ -1,6 +1,8 @@
 //! Strongroom as a library: tenants, their keys, sealed secrets and the audit log.
 
+mod audit;
 mod clock;
+mod deployment;
 mod error;
 mod id;
 mod keys;
@@ -8,8 +10,11 @@ mod memory;
 mod names;
 mod profile;
 mod random;
+mod readers;
+mod room;
 mod runtime;
 mod seal;
+mod secrets;
 mod value;
 
 pub mod device;
@@ -17,8 +22,11 @@ pub mod limits;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 
+pub use audit::{Audit, AuditEntry, AuditExport, AuditPage, Receipt, Verified};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use deployment::{Config, Deployment};
 pub use device::KeyDevice;
 pub use error::{Class, Code, Error, Result};
 pub use id::{DeploymentId, Handle, IdError, KeyId, ObjectId, TenantRef};
@@ -37,5 +45,13 @@ pub use names::{
 };
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
+pub use room::{
+    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom,
+    Tenant, TenantInfo, TenantState, Tenants,
+};
 pub use seal::{SealedHeader, Subject};
+pub use secrets::{
+    After, Delete, Deleted, Entry, Exported, ExportedSecret, Get, Import, ImportEntry, Imported, Meta, Page, Put,
+    PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+};
 pub use value::{SecretValue, ValueKind};

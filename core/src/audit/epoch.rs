@@ -10,18 +10,13 @@ use std::{
 };
 
 use strongroom_log::{
-    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, Object, Origin, Outcome, RootKey, VerifyingKey,
-    Who, write_note,
+    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, Object, Origin, Outcome, RootKey,
+    VerifyingKey, Who, write_note,
 };
 
 use crate::{
-    Code, Error, KeyDevice, Result,
-    clock::Timestamp,
-    keys::LockedSigner,
-    memory::Arena,
-    random::Random,
-    runtime::block_on,
-    store::EpochRow,
+    Code, Error, KeyDevice, Result, clock::Timestamp, keys::LockedSigner, memory::Arena, random::Random,
+    runtime::block_on, store::EpochRow,
 };
 
 /// How long an epoch signs before it is replaced.
@@ -39,6 +34,7 @@ pub(super) struct Epoch {
     pub(super) id: u32,
     pub(super) key: VerifyingKey,
     signer: LockedSigner,
+    pub(super) opened: Timestamp,
     pub(super) ends: Timestamp,
     pub(super) hard_limit: Timestamp,
     pub(super) certificate: Vec<u8>,
@@ -93,6 +89,7 @@ impl Epoch {
             id: opening.id,
             key,
             signer,
+            opened: opening.now,
             ends: Timestamp(certificate.ends),
             hard_limit: Timestamp(certificate.hard_limit),
             fingerprint: EpochFingerprint::of(&note),

@@ -8,11 +8,15 @@
 mod epoch;
 mod queue;
 mod receipt;
+mod replay;
 mod sequencer;
+mod view;
 mod writer;
 
 pub use receipt::Receipt;
-pub(crate) use sequencer::{Founding, Sequencer};
+pub(crate) use sequencer::{Founding, Sequencer, log_origin};
+pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
+pub(crate) use view::{create_private, partial_name, verify_store};
 pub(crate) use writer::Writer;
 
 use strongroom_log::LineTemplate;

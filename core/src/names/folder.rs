@@ -1,7 +1,7 @@
 //! What secrets are in: `prod/database`, or the root.
 
 use super::{SecretPath, name_type, segment};
-use crate::{Code, Error, Result};
+use crate::Result;
 
 name_type! {
     /// The full path of a folder in its tenant; the root folder is the empty text.
@@ -59,24 +59,21 @@ impl Folder {
 
     /// The secret at `relative` in this folder: one segment, or several joined by `/`.
     ///
-    /// [`Code::PathInvalid`] if `relative` or the whole is not a valid path.
+    /// [`Code::PathInvalid`](crate::Code::PathInvalid) if `relative` or the whole is not a valid path.
     pub fn join(&self, relative: &str) -> Result<SecretPath> {
-        self.joined(relative)?.parse()
+        self.joined(relative).parse()
     }
 
     /// The folder at `relative` in this one, as [`join`](Self::join).
     pub fn child(&self, relative: &str) -> Result<Self> {
         // Not `parse`, which takes an empty text for the root and drops a slash: here both are mistakes.
-        let joined = self.joined(relative)?;
+        let joined = self.joined(relative);
         segment::check_path(&joined)?;
         Ok(Self(joined.into()))
     }
 
-    fn joined(&self, relative: &str) -> Result<String> {
-        if relative.is_empty() {
-            return Err(Error::new(Code::PathInvalid).detail("a name in a folder is not empty"));
-        }
-        Ok(if self.is_root() { relative.to_owned() } else { format!("{}/{relative}", self.0) })
+    fn joined(&self, relative: &str) -> String {
+        if self.is_root() { relative.to_owned() } else { format!("{}/{relative}", self.0) }
     }
 
     /// Whether the secret is in this folder, directly or deeper.
@@ -99,6 +96,7 @@ impl Default for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Code;
 
     fn folder(text: &str) -> Folder {
         text.parse().unwrap()

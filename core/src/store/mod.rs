@@ -26,7 +26,7 @@ use crate::{
 /// Transient trouble (a busy lock) is retried inside; an error that comes out is the caller's.
 /// An implementation passes the test kit in [`crate::testing::store`].
 pub trait Store: Send + Sync + fmt::Debug {
-    /// A consistent view. Cheap; held for as short a time as can be.
+    /// A consistent view, of the moment of its first read. Cheap; held for as short a time as can be.
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>>;
 
     /// Begins the one transaction that may write, waiting for other processes.
@@ -34,7 +34,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn begin(&self) -> Result<Box<dyn Transaction + '_>>;
 
     /// Does a bounded slice of housekeeping outside any commit: indexes that lag, the write-ahead log.
-    /// `idle` says that nobody waits. Returns whether there is more to do.
+    /// `idle` says that nobody waits. Returns whether there is more to do. Any thread may call it, as long as that
+    /// thread holds no transaction.
     fn maintain(&self, idle: bool) -> Result<bool>;
 
     /// Copies the whole store, as it is at one moment, to a new file, while others go on.
@@ -153,7 +154,8 @@ pub enum Change {
     CreateActor(TenantNumber, ActorRow),
     /// A new epoch. Stale if its id is not the next one.
     OpenEpoch(EpochRow),
-    /// Marks an epoch closed, with the last checkpoint it is known to have signed.
+    /// Marks an epoch closed, with the last checkpoint it is known to have signed. Stale if there is no
+    /// such epoch, or if somebody closed it already: its closing is written once.
     CloseEpoch {
         /// Which one.
         id: u32,

@@ -1,0 +1,254 @@
+//! The room itself: a deployment that is open in this process, and the handles that lead into it.
+
+mod actors;
+mod init;
+mod open;
+mod operation;
+mod status;
+mod tenants;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use init::{DeviceKeys, Init, Recovery};
+pub use open::OpenOptions;
+pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
+pub use status::{AuditHead, Status};
+pub use tenants::{Admin, TenantInfo, TenantState, Tenants};
+
+use strongroom_log::{Origin, RootKey};
+
+use crate::{
+    Code, Context, DeploymentId, DeviceProfile, Environment, Error, KeyDevice, KeyId, Result, TenantId, TenantRef,
+    audit::Writer,
+    clock::Clock,
+    device::RootVersion,
+    keys::{IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
+    memory::Arena,
+    random::Random,
+    readers::Readers,
+    room::actors::Actors,
+    seal::Subject,
+    secrets::Secrets,
+    store::{Store, TenantNumber, TenantRow},
+};
+
+/// How long the device has to derive a tenant's key.
+const DERIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many tenants' keys are derived at once, so that a flood of cold tenants leaves the device some room.
+const DERIVATIONS_MAX: usize = 8;
+
+/// A deployment that is open in this process. Cheap to clone; all clones are the same room.
+///
+/// Nothing can be done with it alone: [`Strongroom::tenant`] and [`Strongroom::admin`] lead to handles
+/// that act in somebody's name.
+#[derive(Clone, Debug)]
+pub struct Strongroom {
+    room: Arc<Room>,
+}
+
+/// What all handles share.
+pub(crate) struct Room {
+    deployment: DeploymentId,
+    pub(crate) origin: Origin,
+    pub(crate) root_key: RootKey,
+    sys: TenantRef,
+    store: Arc<dyn Store>,
+    device: Arc<dyn KeyDevice>,
+    readers: Readers,
+    writer: Writer,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    arena: Arc<Arena>,
+    keys: KeyCache,
+    derivations: tokio::sync::Semaphore,
+    names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
+    actors: Actors,
+    profile: DeviceProfile,
+    folder: std::path::PathBuf,
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("origin", &self.origin.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Strongroom {
+    /// A tenant, by name. No I/O: whether there is one shows at the first operation.
+    pub fn tenant(&self, id: &TenantId) -> Tenant {
+        Tenant { room: Arc::clone(&self.room), id: id.clone() }
+    }
+
+    /// Acts that concern the deployment as a whole, in the name of an operator.
+    pub fn admin(&self, context: Context) -> Admin {
+        Admin::new(Arc::clone(&self.room), context)
+    }
+
+    /// The key against which the audit log verifies: give it to your auditor.
+    pub fn root_key(&self) -> &RootKey {
+        &self.room.root_key
+    }
+
+    /// Finishes what is under way, closes the signing epoch in the log, wipes all keys and ends the
+    /// threads. Blocks for as long as a commit takes. Handles that are still around then fail with `Closed`.
+    ///
+    /// # Errors
+    /// Whatever kept the closing line from being written; the room is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.room.close()
+    }
+}
+
+/// A tenant that somebody has yet to act on.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    room: Arc<Room>,
+    id: TenantId,
+}
+
+impl Tenant {
+    /// Binds who acts. There is no method without.
+    pub fn acting_as(&self, context: Context) -> ActingTenant {
+        ActingTenant { room: Arc::clone(&self.room), id: self.id.clone(), context, environment: None }
+    }
+}
+
+/// A tenant, in the name of an actor.
+#[derive(Clone, Debug)]
+pub struct ActingTenant {
+    room: Arc<Room>,
+    id: TenantId,
+    context: Context,
+    environment: Option<Environment>,
+}
+
+impl ActingTenant {
+    /// The same, within one environment: paths are relative to it, and nothing outside can be read,
+    /// written or listed.
+    #[must_use]
+    pub fn environment(&self, environment: Environment) -> Self {
+        Self { environment: Some(environment), ..self.clone() }
+    }
+
+    /// The tenant's secrets.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(Arc::clone(&self.room), self.id.clone(), self.context.clone(), self.environment.as_ref())
+    }
+
+    /// The tenant's audit log.
+    pub fn audit(&self) -> crate::audit::Audit {
+        crate::audit::Audit::of_tenant(Arc::clone(&self.room), self.id.clone(), self.context.clone())
+    }
+}
+
+impl Room {
+    /// The tenant that an operation is about, and its keys; and those of `sys`, under which its row stands.
+    async fn resolve(self: &Arc<Self>, target: &Target) -> Result<(TenantNumber, Arc<TenantKeys>, Arc<TenantKeys>)> {
+        let sys = self.sys_keys().await?;
+        let Target::Tenant(name) = target else { return Ok((TenantNumber::SYS, Arc::clone(&sys), sys)) };
+        let known = self.names.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+        if let Some((number, tenant)) = known
+            && let Some(keys) = self.keys.find(tenant)
+        {
+            return Ok((number, keys, sys));
+        }
+        let name_hash = sys.index(IndexKind::Tenant, name.as_str().as_bytes())?;
+        let row = self
+            .readers
+            .read(move |snapshot| snapshot.tenant_by_name(&name_hash))
+            .await?
+            .filter(|row| row.number != TenantNumber::SYS)
+            .ok_or(Code::TenantNotFound)?;
+        self.check_tenant(&sys, &row, name)?;
+        let keys = self.keys_of(&row).await?;
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= crate::limits::TENANT_NAMES_CACHED_MAX {
+            names.clear();
+        }
+        names.insert(name.clone(), (row.number, row.tenant));
+        Ok((row.number, keys, sys))
+    }
+
+    /// Refuses a tenant row that is not whole, or not that of the tenant asked for.
+    fn check_tenant(&self, sys: &TenantKeys, row: &TenantRow, name: &TenantId) -> Result<()> {
+        sys.check_row(row)?;
+        if self.tenant_name(sys, row)? == *name {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Integrity).detail("a row of tenants"))
+        }
+    }
+
+    /// The name sealed in a tenant's row.
+    pub(crate) fn tenant_name(&self, sys: &TenantKeys, row: &TenantRow) -> Result<TenantId> {
+        let opened = sys.open_name(Subject::TenantName(row.tenant), &row.name)?;
+        std::str::from_utf8(&opened)
+            .ok()
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(|| Error::new(Code::Integrity).detail("a row of tenants"))
+    }
+
+    async fn sys_keys(self: &Arc<Self>) -> Result<Arc<TenantKeys>> {
+        if let Some(keys) = self.keys.find(self.sys) {
+            return Ok(keys);
+        }
+        let row = self
+            .readers
+            .read(|snapshot| snapshot.tenant(TenantNumber::SYS))
+            .await?
+            .filter(|row| row.tenant == self.sys)
+            .ok_or(Code::Integrity)?;
+        let keys = self.keys_of(&row).await?;
+        keys.check_row(&row)?;
+        Ok(keys)
+    }
+
+    /// The keys of a tenant: from the cache, or derived in the device.
+    async fn keys_of(&self, row: &TenantRow) -> Result<Arc<TenantKeys>> {
+        if let Some(keys) = self.keys.find(row.tenant) {
+            return Ok(keys);
+        }
+        let _one_of_few = self.derivations.acquire().await.map_err(|_| Code::Closed)?;
+        if let Some(keys) = self.keys.find(row.tenant) {
+            return Ok(keys);
+        }
+        let seed = self.seed(row)?;
+        let prk = self.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
+        let keys = Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
+        self.keys.insert(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// What a tenant's keys are derived from.
+    fn seed(&self, row: &TenantRow) -> Result<TenantSeed> {
+        Ok(TenantSeed {
+            deployment: self.deployment,
+            tenant: row.tenant,
+            salt: row.salt,
+            root: root_of(&self.profile, RootVersion(row.root_version))?,
+            epoch: KeyEpoch(row.key_epoch),
+        })
+    }
+
+    fn close(&self) -> Result<()> {
+        self.readers.close();
+        let closed = self.writer.close();
+        self.derivations.close();
+        self.keys.clear();
+        closed
+    }
+}
+
+/// A root key as keyrings name it.
+fn root_of(profile: &DeviceProfile, version: RootVersion) -> Result<crate::keys::RootKey> {
+    let root = profile
+        .root(version)
+        .ok_or_else(|| Error::new(Code::DeviceKeyMissing).detail(format!("root version {}", version.0)))?;
+    Ok(crate::keys::RootKey { id: KeyId::from_bytes(root.id), version })
+}

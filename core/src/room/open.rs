@@ -1,0 +1,242 @@
+//! Opening a deployment: nothing is served before device, database and deployment are known to belong together.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use strongroom_log::{Origin, RootKey};
+use subtle::ConstantTimeEq;
+
+use super::{DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom, actors::Actors, root_of};
+use crate::{
+    Code, DeviceProfile, Error, KeyDevice, Result,
+    audit::{Founding, Sequencer, Writer},
+    clock::{Clock, SystemClock},
+    deployment::Deployment,
+    device::RootVersion,
+    keys::{CACHE_TTL_DEFAULT, KeyCache, KeyEpoch, TenantKeys, TenantSeed, check_input},
+    memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
+    random::{Random, SystemRandom},
+    readers::Readers,
+    store::{DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber},
+};
+
+/// How to open a deployment.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub(super) maintenance: Maintenance,
+    pub(super) locking: Locking,
+    pub(super) arena_bytes: usize,
+    pub(super) keys_ttl: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            maintenance: Maintenance::Background,
+            locking: Locking::Require,
+            arena_bytes: ARENA_BYTES_DEFAULT,
+            keys_ttl: CACHE_TTL_DEFAULT,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+        }
+    }
+}
+
+impl OpenOptions {
+    /// For a process that ends soon, such as a command: SQLite keeps its own write-ahead log short.
+    /// Default: this process stays, and does that in the background.
+    #[must_use]
+    pub fn short_lived(mut self) -> Self {
+        self.maintenance = Maintenance::Inline;
+        self
+    }
+
+    /// Goes on where memory for keys cannot be locked. Default: refuse, with `MemoryLocked`.
+    #[must_use]
+    pub fn allow_unlocked_memory(mut self, allow: bool) -> Self {
+        self.locking = if allow { Locking::Allow } else { Locking::Require };
+        self
+    }
+
+    /// How long a tenant's keys stay in memory after the device was asked. Default: 15 minutes.
+    #[must_use]
+    pub fn keys_ttl(mut self, ttl: Duration) -> Self {
+        self.keys_ttl = ttl;
+        self
+    }
+
+    /// Bytes of locked memory for keys. Default: 4 MiB, about 10,000 tenants' keys.
+    #[must_use]
+    pub fn arena_bytes(mut self, bytes: usize) -> Self {
+        self.arena_bytes = bytes;
+        self
+    }
+
+    /// Another clock and another random source.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn injected(mut self, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        self.clock = clock;
+        self.random = random;
+        self
+    }
+}
+
+impl Strongroom {
+    /// Opens a deployment with the device it was made with.
+    ///
+    /// # Errors
+    /// `DeploymentMissing`, `DeploymentUnfinished`; `DeviceWrongToken`, `DeviceWrongKey` if the device is
+    /// not the one; `SchemaNewer`, `StoreDamaged`; `Integrity` if the deployment's rows were changed.
+    pub async fn open(deployment: &Deployment, device: Arc<dyn KeyDevice>) -> Result<Self> {
+        Self::open_with(deployment, device, OpenOptions::default()).await
+    }
+
+    /// Opens a deployment, with options.
+    ///
+    /// # Errors
+    /// As [`Strongroom::open`].
+    pub async fn open_with(deployment: &Deployment, device: Arc<dyn KeyDevice>, options: OpenOptions) -> Result<Self> {
+        deployment.demand()?;
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&deployment.database(), options.maintenance)?);
+        Self::open_store(deployment, store, device, options, false).await
+    }
+
+    /// Opens a deployment in a store that is open.
+    ///
+    /// # Errors
+    /// As [`Strongroom::open`].
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn open_in(
+        deployment: &Deployment,
+        store: Arc<dyn Store>,
+        device: Arc<dyn KeyDevice>,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        Self::open_store(deployment, store, device, options, false).await
+    }
+
+    pub(crate) async fn open_store(
+        deployment: &Deployment,
+        store: Arc<dyn Store>,
+        device: Arc<dyn KeyDevice>,
+        options: OpenOptions,
+        opens_generation: bool,
+    ) -> Result<Self> {
+        let row = store.snapshot()?.deployment()?.ok_or(Code::DeploymentUnfinished)?;
+        let profile = DeviceProfile::from_bytes(&row.profile)?;
+        check_device(&*device, &profile, &row).await?;
+
+        let arena = Arena::new(options.arena_bytes, options.locking)?;
+        let sys = sys_keys(&*store, &row, &profile, &*device, &arena).await?;
+        sys.check_row(&row).map_err(|_| Error::new(Code::Integrity).detail("the deployment's row"))?;
+        let parts = Parts { row, profile, store, device, arena, options, opens_generation };
+        let room = parts.assemble(deployment)?;
+        room.room.keys.insert(Arc::new(sys));
+        Ok(room)
+    }
+}
+
+/// All that a room is made of.
+pub(super) struct Parts {
+    pub(super) row: DeploymentRow,
+    pub(super) profile: DeviceProfile,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) device: Arc<dyn KeyDevice>,
+    pub(super) arena: Arc<Arena>,
+    pub(super) options: OpenOptions,
+    pub(super) opens_generation: bool,
+}
+
+impl Parts {
+    /// Starts the threads.
+    pub(super) fn assemble(self, deployment: &Deployment) -> Result<Strongroom> {
+        let Self { row, profile, store, device, arena, options, opens_generation } = self;
+        let damaged = |_| Error::new(Code::StoreDamaged).detail("the deployment's origin");
+        let first = Origin::parse(&row.origin).map_err(damaged)?;
+        let generation = row.generation.max(1) + u32::from(opens_generation);
+        let origin = first.at_generation(generation);
+        let root_key = RootKey::of(&first, &profile.audit.key).map_err(damaged)?;
+        let OpenOptions { clock, random, keys_ttl, .. } = options;
+        let founding = Founding { deployment: row.deployment, origin: origin.clone(), opens_generation };
+        let sequencer = Sequencer::new(
+            founding,
+            Arc::clone(&store),
+            Arc::clone(&device),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+            Arc::clone(&arena),
+        )?;
+        let room = Room {
+            deployment: row.deployment,
+            origin,
+            root_key,
+            sys: row.sys_ref,
+            readers: Readers::start(&store)?,
+            writer: Writer::start(sequencer)?,
+            store,
+            device,
+            keys: KeyCache::new(Arc::clone(&clock), keys_ttl),
+            clock,
+            random,
+            arena,
+            derivations: tokio::sync::Semaphore::new(DERIVATIONS_MAX),
+            names: Mutex::new(HashMap::new()),
+            actors: Actors::default(),
+            profile,
+            folder: deployment.folder().to_owned(),
+        };
+        Ok(Strongroom { room: Arc::new(room) })
+    }
+}
+
+/// The device must be the one the deployment was made with, and answer as it did then.
+async fn check_device(device: &dyn KeyDevice, profile: &DeviceProfile, row: &DeploymentRow) -> Result<()> {
+    let identity = device.identity();
+    if identity.kind != profile.kind || identity.serial != profile.serial {
+        let serial = String::from_utf8_lossy(&identity.serial).into_owned();
+        return Err(Error::new(Code::DeviceWrongToken).detail(format!("serial {serial}")));
+    }
+    if identity.audit_key != profile.audit.key {
+        return Err(Error::new(Code::DeviceWrongKey).detail("the audit key"));
+    }
+    for root in &profile.roots {
+        let version = RootVersion(root.v);
+        let check = device.prf(version, check_input(row.deployment, version), Instant::now() + DERIVE_TIMEOUT).await?;
+        if !bool::from(check.expose_key().ct_eq(&root.check)) {
+            return Err(Error::new(Code::DeviceWrongKey).detail(format!("root key version {}", root.v)));
+        }
+    }
+    Ok(())
+}
+
+async fn sys_keys(
+    store: &dyn Store,
+    row: &DeploymentRow,
+    profile: &DeviceProfile,
+    device: &dyn KeyDevice,
+    arena: &Arc<Arena>,
+) -> Result<TenantKeys> {
+    let sys = store
+        .snapshot()?
+        .tenant(TenantNumber::SYS)?
+        .filter(|sys| sys.tenant == row.sys_ref)
+        .ok_or_else(|| Error::new(Code::Integrity).detail("the row of sys"))?;
+    let seed = TenantSeed {
+        deployment: row.deployment,
+        tenant: sys.tenant,
+        salt: sys.salt,
+        root: root_of(profile, RootVersion(sys.root_version))?,
+        epoch: KeyEpoch(sys.key_epoch),
+    };
+    let prk = device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
+    let keys = TenantKeys::unseal(seed, &prk, &sys.keyring, arena)
+        .map_err(|error| Error::new(Code::DeploymentForeign).detail("the keys of sys do not open").caused_by(error))?;
+    keys.check_row(&sys)?;
+    Ok(keys)
+}

@@ -1,0 +1,366 @@
+//! One operation, from the call to its receipt: no result without its durable line.
+//!
+//! Every public method runs through [`operate`]. The work reads from a snapshot on a reader thread and
+//! says what it found, what it changes and what its line shall name. Then changes and line go to the
+//! writer together, and only what the writer calls durable is returned: a value that was read, an
+//! acknowledgement, or a refusal. What turns out to be computed from something that has changed since
+//! is computed again.
+
+use std::sync::Arc;
+
+use strongroom_log::{LineBuilder, LineTemplate, Object, Outcome, RowChange, Who};
+
+use super::Room;
+use crate::{
+    Actor, ActorKind, Code, Context, Error, Handle, Result, TenantId, TenantState,
+    audit::{Receipt, Write, Written, log_origin},
+    clock::Timestamp,
+    keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
+    limits,
+    random::Random,
+    seal::Subject,
+    store::{ActorRow, Change, Snapshot, TenantNumber, TenantRow},
+};
+
+/// Whose log an operation belongs to.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// The deployment's own.
+    Sys,
+    /// A tenant's, by the name that users give it.
+    Tenant(TenantId),
+}
+
+/// What the work of an operation sees, and what it leaves behind.
+pub(crate) struct Step<'a> {
+    pub(crate) snapshot: &'a mut dyn Snapshot,
+    pub(crate) keys: &'a TenantKeys,
+    /// The tenant's row, checked.
+    pub(crate) tenant: &'a TenantRow,
+    pub(crate) room: &'a Room,
+    pub(crate) now: Timestamp,
+    pub(crate) request: [u8; 16],
+    /// Stored with the line, if the work succeeds.
+    pub(crate) changes: Vec<Change>,
+    /// What the operation's line names.
+    pub(crate) line: LineFacts,
+    /// Lines of its parts, each in the same log or another, before its own.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One part of an operation that has a line of its own.
+pub(crate) struct Part {
+    pub(crate) act: &'static str,
+    pub(crate) line: LineFacts,
+    /// In another log than the operation's: whose, and under which handle and origin.
+    pub(crate) elsewhere: Option<(TenantNumber, strongroom_log::LogOrigin, Option<Handle>)>,
+}
+
+/// What a line says beyond who, when and whether.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LineFacts {
+    pub(crate) object: Option<Named>,
+    pub(crate) count: Option<u64>,
+    pub(crate) detail: Option<strongroom_log::Hash>,
+    pub(crate) position: Option<u32>,
+    pub(crate) row: Option<RowChange>,
+    pub(crate) version_row: Option<RowChange>,
+}
+
+/// The object of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    pub(crate) kind: &'static str,
+    pub(crate) id: [u8; 16],
+    pub(crate) version: Option<u64>,
+    /// The pseudonym key's version, if the id is a pseudonym.
+    pub(crate) pseudonym_key: Option<u32>,
+}
+
+impl Step<'_> {
+    /// The random source.
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.room.random
+    }
+
+    /// Names the operation's object by its pseudonym.
+    pub(crate) fn name(&mut self, kind: PseudonymKind, value: &[u8]) -> Result<()> {
+        self.line.object = Some(self.pseudonym(kind, value)?);
+        Ok(())
+    }
+
+    /// A pseudonym as a line has it.
+    pub(crate) fn pseudonym(&self, kind: PseudonymKind, value: &[u8]) -> Result<Named> {
+        let pseudonym = self.keys.pseudonym(kind, value)?;
+        Ok(Named { kind: kind.as_str(), id: pseudonym.hash, version: None, pseudonym_key: Some(pseudonym.key_version) })
+    }
+
+    /// The version that the operation's line names.
+    pub(crate) fn version(&mut self, version: u64) {
+        if let Some(object) = &mut self.line.object {
+            object.version = Some(version);
+        }
+    }
+}
+
+/// What a reader thread makes of an operation.
+enum Prepared<T> {
+    /// Done or refused; the write records which, and the result is released once that is durable.
+    Write(Result<T>, Write),
+    /// The tenant's own log cannot take the refusal.
+    InSys(Error),
+}
+
+impl Room {
+    /// Carries an operation out and records it, whatever comes of it.
+    pub(crate) async fn operate<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: &'static str,
+        target: &Target,
+        context: &Context,
+        work: impl Fn(&mut Step<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Receipt)> {
+        let request = match context.request_id() {
+            Some(id) => *id.as_bytes(),
+            None => self.random.array()?,
+        };
+        let work = Arc::new(work);
+        for _ in 0..limits::STALE_ATTEMPTS_MAX {
+            let (number, keys, sys) = match self.resolve(target).await {
+                Ok(found) => found,
+                Err(error) => return self.refuse_in_sys(act, target, context, request, error).await,
+            };
+            let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
+            let prepared = self
+                .readers
+                .read(move |snapshot| {
+                    room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work)
+                })
+                .await?;
+            match prepared {
+                Prepared::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
+                Prepared::Write(outcome, write) => match self.writer.submit(write).await? {
+                    Written::Recorded(receipt) => return outcome.map(|value| (value, receipt)),
+                    Written::Stale => {}
+                },
+            }
+        }
+        let error = Error::new(Code::StoreBusy).detail("the same rows keep changing");
+        self.refuse_in_sys(act, target, context, request, error).await
+    }
+
+    /// Records a refusal in `sys`, because the tenant is absent, closed or out of reach.
+    async fn refuse_in_sys<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: &'static str,
+        target: &Target,
+        context: &Context,
+        request: [u8; 16],
+        error: Error,
+    ) -> Result<(T, Receipt)> {
+        for _ in 0..limits::STALE_ATTEMPTS_MAX {
+            let Ok((number, keys, sys)) = self.resolve(&Target::Sys).await else { return Err(error) };
+            let (room, context, target, code) = (Arc::clone(self), context.clone(), target.clone(), error.code());
+            let prepared = self
+                .readers
+                .read(move |snapshot| {
+                    room.prepare(snapshot, act, number, (&keys, &sys), &context, request, &|step: &mut Step<'_>| {
+                        if let Target::Tenant(name) = &target {
+                            step.name(PseudonymKind::Tenant, name.as_str().as_bytes())?;
+                        }
+                        Err::<(), _>(code.into())
+                    })
+                })
+                .await?;
+            if let Prepared::Write(_, write) = prepared
+                && let Written::Recorded(_) = self.writer.submit(write).await?
+            {
+                return Err(error);
+            }
+        }
+        Err(error)
+    }
+
+    /// Records the line that a log begins with, before there is a row of its tenant to read.
+    pub(super) async fn record_first(
+        &self,
+        act: &'static str,
+        keys: &TenantKeys,
+        mut changes: Vec<Change>,
+        facts: LineFacts,
+        context: &Context,
+    ) -> Result<Receipt> {
+        let number = TenantNumber::SYS;
+        let (handle, new_actor) = self.new_actor(number, keys, context.actor())?;
+        changes.push(new_actor);
+        let who = Who::Actor { kind: kind_of(context.actor()), handle: *handle.as_bytes() };
+        let request = match context.request_id() {
+            Some(id) => *id.as_bytes(),
+            None => self.random.array()?,
+        };
+        let log = log_origin(number, keys.tenant(), &self.origin);
+        let lines = vec![(number, facts.build(act, &log, who, request, None, Outcome::Ok)?)];
+        match self.writer.submit(Write { changes, lines }).await? {
+            Written::Recorded(receipt) => Ok(receipt),
+            Written::Stale => Err(Code::DeploymentExists.into()),
+        }
+    }
+
+    /// Runs on a reader thread.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one operation, named once")]
+    fn prepare<T>(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        act: &'static str,
+        number: TenantNumber,
+        (keys, sys): (&TenantKeys, &TenantKeys),
+        context: &Context,
+        request: [u8; 16],
+        work: &dyn Fn(&mut Step<'_>) -> Result<T>,
+    ) -> Result<Prepared<T>> {
+        let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
+        if let Err(error) = sys.check_row(&row) {
+            return Ok(Prepared::InSys(error));
+        }
+        match TenantState::from_number(row.state) {
+            Some(TenantState::Active) => {}
+            Some(TenantState::Suspended) => return Ok(Prepared::InSys(Code::TenantSuspended.into())),
+            Some(TenantState::Closed) => return Ok(Prepared::InSys(Code::TenantClosed.into())),
+            None => return Ok(Prepared::InSys(Code::Integrity.into())),
+        }
+        let (handle, new_actor) = self.actor_handle(snapshot, number, keys, context.actor())?;
+        let mut step = Step {
+            snapshot,
+            keys,
+            tenant: &row,
+            room: self,
+            now: self.clock.now(),
+            request,
+            changes: Vec::new(),
+            line: LineFacts::default(),
+            parts: Vec::new(),
+        };
+        let outcome = work(&mut step);
+        let Step { mut changes, mut line, mut parts, .. } = step;
+        if outcome.is_err() {
+            changes.clear();
+            parts.clear();
+            line = LineFacts { object: line.object, ..LineFacts::default() };
+        }
+        changes.extend(new_actor);
+
+        let who = Who::Actor { kind: kind_of(context.actor()), handle: *handle.as_bytes() };
+        let source = match context.source_address() {
+            Some(address) => Some(keys.pseudonym(PseudonymKind::Address, address.to_string().as_bytes())?),
+            None => None,
+        };
+        let own = log_origin(number, row.tenant, &self.origin);
+        let mut lines = Vec::with_capacity(parts.len() + 1);
+        for part in &parts {
+            let (to, origin, who) = match &part.elsewhere {
+                None => (number, &own, who),
+                Some((to, origin, handle)) => {
+                    let handle = handle.as_ref().map_or([0; 16], |handle| *handle.as_bytes());
+                    (*to, origin, Who::Actor { kind: kind_of(context.actor()), handle })
+                }
+            };
+            lines.push((to, part.line.build(part.act, origin, who, request, source, Outcome::Ok)?));
+        }
+        let result = match &outcome {
+            Ok(_) => Outcome::Ok,
+            Err(error) => Outcome::Refused(error.code().name()),
+        };
+        lines.push((number, line.build(act, &own, who, request, source, result)?));
+        Ok(Prepared::Write(outcome, Write { changes, lines }))
+    }
+
+    /// The handle by which lines name an actor; a new one comes with the change that stores it.
+    pub(crate) fn actor_handle(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        number: TenantNumber,
+        keys: &TenantKeys,
+        actor: &Actor,
+    ) -> Result<(Handle, Option<Change>)> {
+        let text = actor.to_string();
+        let name_hash = keys.index(IndexKind::Actor, text.as_bytes())?;
+        if let Some(row) = snapshot.actor(number, &name_hash)? {
+            if self.actors.knows(keys.tenant(), &row) {
+                return Ok((row.handle, None));
+            }
+            keys.check_row(&row)?;
+            let name = keys.open_name(Subject::ActorName(row.handle), &row.name)?;
+            if *name != *text.as_bytes() {
+                return Err(Error::new(Code::Integrity).detail("a row of actors"));
+            }
+            self.actors.remember(keys.tenant(), &row);
+            return Ok((row.handle, None));
+        }
+        let (handle, change) = self.new_actor(number, keys, actor)?;
+        Ok((handle, Some(change)))
+    }
+
+    fn new_actor(&self, number: TenantNumber, keys: &TenantKeys, actor: &Actor) -> Result<(Handle, Change)> {
+        let text = actor.to_string();
+        let name_hash = keys.index(IndexKind::Actor, text.as_bytes())?;
+        let handle = Handle::random(&*self.random)?;
+        let name = keys.seal_name(Subject::ActorName(handle), text.as_bytes(), &*self.random)?;
+        let mut row = ActorRow { name_hash, handle, name, revision: 1, mac: [0; 32] };
+        row.mac = keys.row_mac(&row)?;
+        Ok((handle, Change::CreateActor(number, row)))
+    }
+}
+
+impl LineFacts {
+    fn build(
+        &self,
+        act: &str,
+        log: &strongroom_log::LogOrigin,
+        who: Who,
+        request: [u8; 16],
+        source: Option<Pseudonym>,
+        outcome: Outcome<'_>,
+    ) -> Result<LineTemplate> {
+        let mut line = LineBuilder::new(act, log, who, request);
+        if let Some(object) = &self.object {
+            line = line.object(Object { kind: object.kind, id: object.id, version: object.version });
+        }
+        let pseudonym_key =
+            self.object.and_then(|object| object.pseudonym_key).or(source.map(|source| source.key_version));
+        if let Some(version) = pseudonym_key {
+            line = line.pseudonym_key(version);
+        }
+        if let Some(source) = source {
+            line = line.source(source.hash);
+        }
+        if let Some(count) = self.count {
+            line = line.count(count);
+        }
+        if let Some(detail) = self.detail {
+            line = line.detail(detail);
+        }
+        if let Some(position) = self.position {
+            line = line.position(position);
+        }
+        if let Some(row) = self.row {
+            line = line.row(row);
+        }
+        if let Some(row) = self.version_row {
+            line = line.version_row(row);
+        }
+        line.finish(outcome).map_err(|error| Error::new(Code::Internal).caused_by(error))
+    }
+}
+
+/// What a line says of a row that changed.
+pub(crate) fn change_of<R: Authenticated>(row: &R) -> RowChange {
+    RowChange { hash: row_hash(row.mac()), revision: row.revision() }
+}
+
+fn kind_of(actor: &Actor) -> strongroom_log::ActorKind {
+    match actor.kind() {
+        ActorKind::User => strongroom_log::ActorKind::User,
+        ActorKind::Service => strongroom_log::ActorKind::Service,
+        ActorKind::Operator | ActorKind::System => strongroom_log::ActorKind::Operator,
+    }
+}

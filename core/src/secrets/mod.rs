@@ -1,0 +1,157 @@
+//! Secrets: paths, values, versions. The first thing a user meets.
+//!
+//! Every method is one operation with one line in the tenant's log; an import adds a line for each
+//! secret it puts. A keyed hash only finds a candidate: before a value is opened, its row is checked,
+//! and the path sealed in it is compared with the one that was asked for.
+
+mod delete;
+mod export;
+mod get;
+mod import;
+mod list;
+mod meta;
+mod put;
+mod versions;
+
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+pub use delete::{Delete, Deleted};
+pub(crate) use export::everything;
+pub use export::{Exported, ExportedSecret};
+pub use get::{Get, Secret};
+pub use import::{Import, ImportEntry, Imported};
+pub use list::{After, Entry, Page};
+pub use meta::Meta;
+pub use put::{Put, PutReply};
+pub use versions::{VersionInfo, Versions};
+
+use crate::{
+    Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
+    clock::Timestamp,
+    keys::{IndexKind, TenantKeys},
+    room::{Room, Step, Target},
+    seal::Subject,
+    store::{FolderRow, SecretRow},
+};
+
+/// Number of a version of a secret: 1, 2, … Version 0 stands for "there is none yet".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u64);
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What may be done with a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionState {
+    /// It can be read.
+    Enabled,
+    /// Not for now.
+    Disabled,
+    /// Deleted, and can be brought back.
+    Deleted,
+    /// Its value is gone.
+    Destroyed,
+}
+
+impl VersionState {
+    /// The stored number.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Enabled => 1,
+            Self::Disabled => 2,
+            Self::Deleted => 3,
+            Self::Destroyed => 4,
+        }
+    }
+
+    pub(crate) fn from_number(number: u8) -> Result<Self> {
+        [Self::Enabled, Self::Disabled, Self::Deleted, Self::Destroyed]
+            .into_iter()
+            .find(|state| state.number() == number)
+            .ok_or(Error::from(Code::Integrity))
+    }
+}
+
+/// The secrets of one tenant, or of one environment of it, in the name of one actor.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    room: Arc<Room>,
+    tenant: TenantId,
+    context: Context,
+    /// Paths are below this, and nothing outside can be reached.
+    folder: Folder,
+}
+
+impl Secrets {
+    pub(crate) fn new(room: Arc<Room>, tenant: TenantId, context: Context, environment: Option<&Environment>) -> Self {
+        let folder = environment.map_or_else(Folder::root, Environment::folder);
+        Self { room, tenant, context, folder }
+    }
+
+    fn target(&self) -> Target {
+        Target::Tenant(self.tenant.clone())
+    }
+
+    /// The full path of one that is given relative to the environment.
+    fn full(&self, path: &SecretPath) -> Result<SecretPath> {
+        self.folder.join(path.as_str())
+    }
+
+    /// The full folder of one that is given relative to the environment.
+    fn full_folder(&self, folder: &Folder) -> Result<Folder> {
+        if folder.is_root() { Ok(self.folder.clone()) } else { self.folder.child(folder.as_str()) }
+    }
+
+    /// The path as the caller knows it.
+    fn relative(&self, path: &SecretPath) -> Result<SecretPath> {
+        relative(path, &self.folder)
+    }
+}
+
+fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
+    path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse()
+}
+
+/// Finds the secret at a path, and believes it only after its row and its sealed path were checked.
+fn find(step: &mut Step<'_>, path: &SecretPath) -> Result<Option<SecretRow>> {
+    let name_hash = step.keys.index(IndexKind::Secret, path.as_str().as_bytes())?;
+    let Some(row) = step.snapshot.secret(step.tenant.number, &name_hash)? else { return Ok(None) };
+    step.keys.check_row(&row)?;
+    let name = step.keys.open_name(Subject::SecretName(row.id), &row.name)?;
+    let same: bool = name.as_slice().ct_eq(path.as_str().as_bytes()).into();
+    if same { Ok(Some(row)) } else { Err(mismatch()) }
+}
+
+/// The path of a secret found by its folder, checked to be in that folder.
+fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
+    keys.check_row(row)?;
+    let path: SecretPath =
+        sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
+}
+
+/// The path of a folder found by the folder above it, checked to be in that.
+fn folder_in(keys: &TenantKeys, row: &FolderRow, above: &Folder) -> Result<Folder> {
+    keys.check_row(row)?;
+    let folder: Folder = sealed_text(keys, Subject::FolderName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    if folder.parent().as_ref() == Some(above) { Ok(folder) } else { Err(mismatch()) }
+}
+
+fn sealed_text(keys: &TenantKeys, subject: Subject, sealed: &[u8]) -> Result<String> {
+    String::from_utf8(keys.open_name(subject, sealed)?.to_vec()).map_err(|_| mismatch())
+}
+
+fn mismatch() -> Error {
+    Error::new(Code::Integrity).detail("a row is not where it belongs")
+}
+
+fn expired(expires_at: Option<u64>, now: Timestamp) -> bool {
+    expires_at.is_some_and(|at| at <= now.0)
+}

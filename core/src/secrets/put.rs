@@ -1,0 +1,254 @@
+//! Putting a secret: a new one, or a new version of one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{Meta, Secrets, Version, VersionState, find};
+use crate::{
+    Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue,
+    audit::Receipt,
+    keys::{IndexHash, IndexKind, PseudonymKind},
+    limits,
+    room::{LineFacts, Step, change_of},
+    seal::Subject,
+    store::{Change, FolderRow, PutSecret, SecretRow, VersionRow},
+};
+
+/// How to put a secret.
+#[derive(Clone, Debug, Default)]
+pub struct Put {
+    expected: Option<Version>,
+    description: Option<Description>,
+    labels: Option<Labels>,
+}
+
+impl Put {
+    /// Only if this is the current version; `Version(0)`: only if there is no such secret yet.
+    /// Default: whatever the current version is.
+    #[must_use]
+    pub fn expect(mut self, version: Version) -> Self {
+        self.expected = Some(version);
+        self
+    }
+
+    /// Sets the description. Default: it stays as it is.
+    #[must_use]
+    pub fn description(mut self, description: Description) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Sets the labels, all of them. Default: they stay as they are.
+    #[must_use]
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+}
+
+/// What became of a put.
+#[derive(Clone, Debug)]
+pub struct PutReply {
+    /// The version that now is current.
+    pub version: Version,
+    /// Proof that it was recorded.
+    pub receipt: Receipt,
+}
+
+impl Secrets {
+    /// Stores a value as the new current version of the secret at this path.
+    ///
+    /// When it returns, the value and the line that records it survive a crash of the machine.
+    ///
+    /// # Errors
+    /// `SecretConflict` if [`Put::expect`] does not hold; `FolderFull`; `TenantNotFound`, `TenantClosed`.
+    pub async fn put(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
+        let (path, value) = (self.full(path)?, Arc::new(value));
+        let (version, receipt) = self
+            .room
+            .operate("secret.put", &self.target(), &self.context, move |step| {
+                let planned = plan(step, &path, &value, &options, &mut Folders::default())?;
+                step.changes.push(planned.change);
+                step.line = planned.line;
+                Ok(planned.version)
+            })
+            .await?;
+        Ok(PutReply { version, receipt })
+    }
+}
+
+/// A put, ready to be written.
+pub(super) struct Planned {
+    pub(super) change: Change,
+    pub(super) line: LineFacts,
+    pub(super) version: Version,
+}
+
+/// The folders that an operation adds to, as it goes along.
+#[derive(Default)]
+pub(super) struct Folders {
+    entries: HashMap<Folder, u64>,
+    made: HashSet<Folder>,
+}
+
+/// Computes a put from what is stored now.
+pub(super) fn plan(
+    step: &mut Step<'_>,
+    path: &SecretPath,
+    value: &SecretValue,
+    options: &Put,
+    folders: &mut Folders,
+) -> Result<Planned> {
+    step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
+    let stored = find(step, path)?;
+    let current = stored.as_ref().map_or(0, |row| row.current);
+    if let Some(Version(expected)) = options.expected
+        && expected != current
+    {
+        return Err(Error::new(Code::SecretConflict).detail(format!("expected version {expected}, found {current}")));
+    }
+    let (mut secret, labels, new_folders) = match stored {
+        Some(row) => next_row(step, row, options)?,
+        None => first_row(step, path, options, folders)?,
+    };
+    let mut version = VersionRow {
+        secret: secret.id,
+        version: secret.current,
+        state: VersionState::Enabled.number(),
+        created_at: step.now.0,
+        expires_at: None,
+        value: step.keys.seal_value(secret.id, secret.current, value, step.random())?,
+        revision: 1,
+        mac: [0; 32],
+    };
+    secret.mac = step.keys.row_mac(&secret)?;
+    version.mac = step.keys.row_mac(&version)?;
+    step.version(secret.current);
+    let line = LineFacts {
+        object: step.line.object,
+        row: Some(change_of(&secret)),
+        version_row: Some(change_of(&version)),
+        ..LineFacts::default()
+    };
+    Ok(Planned {
+        version: Version(secret.current),
+        line,
+        change: Change::PutSecret(Box::new(PutSecret {
+            tenant: step.tenant.number,
+            secret,
+            version: Some(version),
+            labels,
+            folders: new_folders,
+        })),
+    })
+}
+
+type Row = (SecretRow, Option<Vec<IndexHash>>, Vec<FolderRow>);
+
+fn next_row(step: &Step<'_>, row: SecretRow, options: &Put) -> Result<Row> {
+    let version = row.latest + 1;
+    let (meta, labels) = if options.description.is_some() || options.labels.is_some() {
+        let before = Meta::open(step.keys, &row)?;
+        let meta = Meta {
+            description: options.description.clone().unwrap_or(before.description),
+            labels: options.labels.clone().unwrap_or(before.labels),
+        };
+        (meta.seal(step.keys, row.id, step.random())?, Some(meta.label_hashes(step.keys)?))
+    } else {
+        (row.meta, None)
+    };
+    let next = SecretRow {
+        meta,
+        latest: version,
+        previous: Some(row.current),
+        current: version,
+        updated_at: step.now.0,
+        revision: row.revision + 1,
+        ..row
+    };
+    Ok((next, labels, Vec::new()))
+}
+
+fn first_row(step: &mut Step<'_>, path: &SecretPath, options: &Put, folders: &mut Folders) -> Result<Row> {
+    let new_folders = folders.make_room(step, path)?;
+    let id = new_id(step)?;
+    let keys = step.keys;
+    let meta = Meta {
+        description: options.description.clone().unwrap_or_default(),
+        labels: options.labels.clone().unwrap_or_default(),
+    };
+    let row = SecretRow {
+        id,
+        name_hash: keys.index(IndexKind::Secret, path.as_str().as_bytes())?,
+        parent_hash: keys.index(IndexKind::Folder, path.parent().as_str().as_bytes())?,
+        name: keys.seal_name(Subject::SecretName(id), path.as_str().as_bytes(), step.random())?,
+        meta: meta.seal(keys, id, step.random())?,
+        enabled: true,
+        latest: 1,
+        current: 1,
+        pending: None,
+        previous: None,
+        settings: Vec::new(),
+        created_at: step.now.0,
+        updated_at: step.now.0,
+        revision: 1,
+        mac: [0; 32],
+    };
+    Ok((row, Some(meta.label_hashes(keys)?), new_folders))
+}
+
+impl Folders {
+    /// Checks that there is a place for a new secret, and gives the folders that it is in.
+    ///
+    /// Also those that exist now: the last secret in one may be deleted before this is committed.
+    fn make_room(&mut self, step: &mut Step<'_>, path: &SecretPath) -> Result<Vec<FolderRow>> {
+        let mut rows = Vec::new();
+        self.add_entry(step, &path.parent())?;
+        for folder in path.parent().ancestors() {
+            if !self.made.insert(folder.clone()) {
+                break;
+            }
+            let above = folder.parent().unwrap_or_else(Folder::root);
+            let row = folder_row(step, &folder, &above)?;
+            if step.snapshot.folder(step.tenant.number, &row.name_hash)?.is_none() {
+                self.add_entry(step, &above)?;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn add_entry(&mut self, step: &mut Step<'_>, folder: &Folder) -> Result<()> {
+        if !self.entries.contains_key(folder) {
+            let hash = step.keys.index(IndexKind::Folder, folder.as_str().as_bytes())?;
+            let entries = step.snapshot.folder_entries(step.tenant.number, &hash)?;
+            self.entries.insert(folder.clone(), entries);
+        }
+        let entries = self.entries.entry(folder.clone()).or_default();
+        if *entries >= limits::FOLDER_ENTRIES_MAX as u64 {
+            return Err(Code::FolderFull.into());
+        }
+        *entries += 1;
+        Ok(())
+    }
+}
+
+fn folder_row(step: &Step<'_>, folder: &Folder, above: &Folder) -> Result<FolderRow> {
+    let (keys, id) = (step.keys, new_id(step)?);
+    let mut row = FolderRow {
+        id,
+        name_hash: keys.index(IndexKind::Folder, folder.as_str().as_bytes())?,
+        parent_hash: keys.index(IndexKind::Folder, above.as_str().as_bytes())?,
+        name: keys.seal_name(Subject::FolderName(id), folder.as_str().as_bytes(), step.random())?,
+        revision: 1,
+        mac: [0; 32],
+    };
+    row.mac = keys.row_mac(&row)?;
+    Ok(row)
+}
+
+fn new_id(step: &Step<'_>) -> Result<ObjectId> {
+    ObjectId::new(&*step.room.clock, step.random())
+}

@@ -1,0 +1,65 @@
+//! The versions of a secret, without their values.
+
+use super::{Meta, Secrets, Version, VersionState, find};
+use crate::{Code, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
+
+/// One version, without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// Its number.
+    pub version: Version,
+    /// What may be done with it.
+    pub state: VersionState,
+    /// Whether `get` returns it.
+    pub is_current: bool,
+    /// When it was put.
+    pub created_at: Timestamp,
+    /// When it expires, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What is known of a secret besides its values.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    /// Newest first.
+    pub versions: Vec<VersionInfo>,
+    /// Its description and labels.
+    pub meta: Meta,
+    /// When the secret was first put.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Proof that the access was recorded.
+    pub receipt: Receipt,
+}
+
+impl Secrets {
+    /// Lists a secret's versions, newest first, with its description and labels.
+    ///
+    /// # Errors
+    /// `SecretNotFound`; `Integrity`.
+    pub async fn versions(&self, path: &SecretPath) -> Result<Versions> {
+        let path = self.full(path)?;
+        let ((versions, meta, created_at, updated_at), receipt) = self
+            .room
+            .operate("secret.versions", &self.target(), &self.context, move |step| {
+                step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
+                let row = find(step, &path)?.ok_or(Code::SecretNotFound)?;
+                let mut versions = Vec::new();
+                for stored in step.snapshot.versions(step.tenant.number, &row.id)? {
+                    step.keys.check_row(&stored)?;
+                    versions.push(VersionInfo {
+                        version: Version(stored.version),
+                        state: VersionState::from_number(stored.state)?,
+                        is_current: stored.version == row.current,
+                        created_at: Timestamp(stored.created_at),
+                        expires_at: stored.expires_at.map(Timestamp),
+                    });
+                }
+                let meta = Meta::open(step.keys, &row)?;
+                Ok((versions, meta, Timestamp(row.created_at), Timestamp(row.updated_at)))
+            })
+            .await?;
+        Ok(Versions { versions, meta, created_at, updated_at, receipt })
+    }
+}

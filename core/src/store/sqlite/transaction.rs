@@ -1,0 +1,476 @@
+//! Writing: each change with its guard, the audit log's rows, and the commit.
+//!
+//! Every call leaves all of its effect or none, by a savepoint of its own, so that one operation which
+//! fails does not take the others of the same commit with it.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    SqliteStore,
+    connection::{BEGIN_WAIT_MAX, begin_immediate},
+    fault::Fault,
+    pool::Lease,
+    rows::{number, optional},
+    snapshot::Session,
+};
+use crate::{
+    Code, Error, Result,
+    store::{
+        ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, HeadRow, LineRow, LogHeadRow,
+        OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction, VersionRow,
+    },
+};
+
+/// The frontier of a log without lines: its size, as u64.
+const FRONTIER_EMPTY: [u8; 8] = [0; 8];
+/// The status of an open log.
+const LOG_OPEN: u8 = 1;
+
+/// A session that writes.
+pub(super) struct Writing {
+    /// Something could be neither done nor undone: nothing may be committed.
+    broken: bool,
+}
+
+impl<'s> Session<'s, Writing> {
+    pub(super) fn begin(store: &'s SqliteStore, lease: Lease<'s>) -> Result<Self> {
+        begin_immediate(&lease, BEGIN_WAIT_MAX).map_err(|fault| store.place.blame(fault))?;
+        Ok(Self { store, lease, mode: Writing { broken: false } })
+    }
+
+    /// Runs writes that are undone together, unless all of them are `Done`.
+    fn write(&mut self, work: impl FnOnce(&Connection) -> Result<Applied, Fault>) -> Result<Applied> {
+        self.check()?;
+        let worked = execute(&self.lease, "SAVEPOINT work").and_then(|()| work(&self.lease));
+        let ended = match &worked {
+            Ok(Applied::Done) => execute(&self.lease, "RELEASE work"),
+            // Some errors make SQLite undo the whole transaction by itself: then there is nothing to go back to.
+            _ if self.lease.is_autocommit() => Ok(()),
+            _ => execute(&self.lease, "ROLLBACK TO work").and_then(|()| execute(&self.lease, "RELEASE work")),
+        };
+        self.mode.broken = self.lease.is_autocommit() || ended.is_err();
+        let applied = worked.map_err(|fault| self.store.place.blame(fault))?;
+        ended.map_err(|fault| self.store.place.blame(fault))?;
+        Ok(applied)
+    }
+
+    fn write_done(&mut self, work: impl FnOnce(&Connection) -> Result<(), Fault>) -> Result<()> {
+        self.write(|db| work(db).map(|()| Applied::Done)).map(drop)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.mode.broken || self.lease.is_autocommit() {
+            return Err(Error::new(Code::StoreUnavailable).detail("an earlier error undid the whole transaction"));
+        }
+        Ok(())
+    }
+}
+
+impl Transaction for Session<'_, Writing> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
+        self.write(|db| {
+            for change in changes {
+                if apply(db, change)? == Applied::Stale {
+                    return Ok(Applied::Stale);
+                }
+            }
+            Ok(Applied::Done)
+        })
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        self.write_done(|db| {
+            append_lines(db, record.lines)?;
+            put_log_heads(db, record.heads)?;
+            let commit = record.commit;
+            let mut insert =
+                db.prepare_cached("INSERT INTO head_log (id, leaf, blind, last_seq) VALUES (?1, ?2, ?3, ?4)")?;
+            insert.execute(params![number(commit.id)?, commit.leaf, &commit.blind[..], number(commit.last_seq)?])?;
+            put_head(db, record.head)
+        })
+    }
+
+    fn keep_checkpoint(&mut self, epoch: u32, checkpoint: &[u8]) -> Result<()> {
+        self.write_done(|db| {
+            let mut update = db.prepare_cached("UPDATE epochs SET checkpoint = ?2 WHERE id = ?1")?;
+            exactly_one(update.execute(params![epoch, checkpoint])?, "epoch")
+        })
+    }
+
+    fn open_generation(&mut self, open: &OpenGeneration<'_>) -> Result<()> {
+        self.write_done(|db| {
+            let generation = open.generation;
+            let before = generation.number.checked_sub(1).ok_or_else(|| Fault::internal("generation 0"))?;
+            let mut end = db.prepare_cached("UPDATE generations SET checkpoint = ?2 WHERE number = ?1")?;
+            exactly_one(end.execute(params![before, open.checkpoint])?, "generation before")?;
+            let mut insert = db.prepare_cached(
+                "INSERT INTO generations
+                 (number, after_seq, after_commit, opened_at, previous_size, previous_root, checkpoint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            insert.execute(params![
+                generation.number,
+                number(generation.after_seq)?,
+                number(generation.after_commit)?,
+                number(generation.opened_at)?,
+                number(generation.previous_size)?,
+                generation.previous_root.as_ref().map(|root| &root[..]),
+                generation.checkpoint,
+            ])?;
+            let mut insert = db.prepare_cached(
+                "INSERT INTO generation_tenants (generation, tenant, ref, status) VALUES (?1, ?2, ?3, ?4)",
+            )?;
+            for head in open.heads {
+                insert.execute(params![
+                    generation.number,
+                    head.tenant.0,
+                    &head.tenant_ref.as_bytes()[..],
+                    head.status
+                ])?;
+            }
+            db.prepare_cached("DELETE FROM log_heads")?.execute([])?;
+            put_log_heads(db, open.heads)?;
+            put_head(db, open.head)
+        })
+    }
+
+    fn commit(self: Box<Self>) -> Result<()> {
+        self.check()?;
+        execute(&self.lease, "COMMIT").map_err(|fault| self.store.place.blame(fault))
+    }
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), Fault> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
+
+/// What a guarded statement did: it found its one row, or that row was no longer as it had been.
+fn guarded(rows: usize) -> Applied {
+    if rows == 0 { Applied::Stale } else { Applied::Done }
+}
+
+fn exactly_one(rows: usize, what: &str) -> Result<(), Fault> {
+    if rows == 1 { Ok(()) } else { Err(Fault::internal(format!("no such {what}"))) }
+}
+
+/// The revision that must be there before this one.
+fn before(revision: u64) -> Result<i64, Fault> {
+    number(revision)?.checked_sub(1).filter(|before| *before >= 0).ok_or_else(|| Fault::internal("revision 0"))
+}
+
+fn apply(db: &Connection, change: &Change) -> Result<Applied, Fault> {
+    match change {
+        Change::CreateDeployment(row) => create_deployment(db, row),
+        Change::UpdateDeployment(row) => update_deployment(db, row),
+        Change::CreateTenant(row) => create_tenant(db, row),
+        Change::UpdateTenant(row) => update_tenant(db, row),
+        Change::PutSecret(put) => put_secret(db, put),
+        Change::DeleteSecret(delete) => delete_secret(db, delete),
+        Change::CreateActor(tenant, row) => create_actor(db, *tenant, row),
+        Change::OpenEpoch(row) => open_epoch(db, row),
+        Change::CloseEpoch { id, checkpoint } => close_epoch(db, *id, checkpoint.as_deref()),
+    }
+}
+
+fn create_deployment(db: &Connection, row: &DeploymentRow) -> Result<Applied, Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO deployment
+         (id, deployment, origin, generation, sys_ref, profile, recovery, created_at, revision, mac)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+    )?;
+    let rows = insert.execute(params![
+        &row.deployment.as_bytes()[..],
+        row.origin,
+        row.generation,
+        &row.sys_ref.as_bytes()[..],
+        row.profile,
+        row.recovery,
+        number(row.created_at)?,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?;
+    if rows == 0 {
+        return Ok(Applied::Stale);
+    }
+    // The generation it starts with is open from here on; there is no head before the first commit.
+    let mut insert = db.prepare_cached(
+        "INSERT INTO generations (number, after_seq, after_commit, opened_at, previous_size, previous_root, checkpoint)
+         VALUES (?1, 0, 0, ?2, 0, NULL, x'')",
+    )?;
+    insert.execute(params![row.generation, number(row.created_at)?])?;
+    Ok(Applied::Done)
+}
+
+fn update_deployment(db: &Connection, row: &DeploymentRow) -> Result<Applied, Fault> {
+    let mut update = db.prepare_cached(
+        "UPDATE deployment SET deployment = ?1, origin = ?2, generation = ?3, sys_ref = ?4, profile = ?5, recovery = ?6,
+         created_at = ?7, revision = ?8, mac = ?9 WHERE id = 1 AND revision = ?10",
+    )?;
+    Ok(guarded(update.execute(params![
+        &row.deployment.as_bytes()[..],
+        row.origin,
+        row.generation,
+        &row.sys_ref.as_bytes()[..],
+        row.profile,
+        row.recovery,
+        number(row.created_at)?,
+        number(row.revision)?,
+        &row.mac[..],
+        before(row.revision)?,
+    ])?))
+}
+
+fn create_tenant(db: &Connection, row: &TenantRow) -> Result<Applied, Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO tenants (number, ref, name_hash, name, salt, root_version, key_epoch, keyring, state, settings,
+         created_at, revision, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+    )?;
+    if insert.execute(tenant_params(row)?)? == 0 {
+        return Ok(Applied::Stale);
+    }
+    let mut insert = db.prepare_cached(
+        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status)
+         VALUES (?1, ?2, 0, ?3, x'', 0, ?4) ON CONFLICT DO NOTHING",
+    )?;
+    let rows = insert.execute(params![row.number.0, &row.tenant.as_bytes()[..], &FRONTIER_EMPTY[..], LOG_OPEN])?;
+    Ok(guarded(rows))
+}
+
+/// A name or ref that somebody else took meanwhile is stale too.
+fn update_tenant(db: &Connection, row: &TenantRow) -> Result<Applied, Fault> {
+    let mut update = db.prepare_cached(
+        "UPDATE OR IGNORE tenants SET ref = ?2, name_hash = ?3, name = ?4, salt = ?5, root_version = ?6, key_epoch = ?7,
+         keyring = ?8, state = ?9, settings = ?10, created_at = ?11, revision = ?12, mac = ?13
+         WHERE number = ?1 AND revision = ?12 - 1",
+    )?;
+    before(row.revision)?;
+    Ok(guarded(update.execute(tenant_params(row)?)?))
+}
+
+fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
+    Ok((
+        row.number.0,
+        &row.tenant.as_bytes()[..],
+        &row.name_hash[..],
+        &row.name,
+        &row.salt[..],
+        row.root_version,
+        row.key_epoch,
+        &row.keyring,
+        row.state,
+        &row.settings,
+        number(row.created_at)?,
+        number(row.revision)?,
+        &row.mac[..],
+    ))
+}
+
+fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
+    let PutSecret { tenant, secret, version, labels, folders } = put;
+    if put_secret_row(db, *tenant, secret)? == Applied::Stale {
+        return Ok(Applied::Stale);
+    }
+    if let Some(version) = version {
+        if version.secret != secret.id {
+            return Err(Fault::internal("the version of another secret"));
+        }
+        insert_version(db, *tenant, version)?;
+    }
+    if let Some(labels) = labels {
+        let id = &secret.id.as_bytes()[..];
+        db.prepare_cached("DELETE FROM secret_labels WHERE tenant = ?1 AND secret = ?2")?
+            .execute(params![tenant.0, id])?;
+        let mut insert = db.prepare_cached(
+            "INSERT INTO secret_labels (tenant, label_hash, secret) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?;
+        for label in labels {
+            insert.execute(params![tenant.0, &label[..], id])?;
+        }
+    }
+    folders.iter().try_for_each(|folder| ensure_folder(db, *tenant, folder))?;
+    Ok(Applied::Done)
+}
+
+/// Revision 1 is a new row, and any other replaces the one before it.
+fn put_secret_row(db: &Connection, tenant: TenantNumber, row: &SecretRow) -> Result<Applied, Fault> {
+    let mut statement = if before(row.revision)? == 0 {
+        db.prepare_cached(
+            "INSERT INTO secrets (tenant, id, name_hash, parent_hash, name, meta, enabled, latest, current, pending,
+             previous, settings, created_at, updated_at, revision, mac)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
+        )?
+    } else {
+        db.prepare_cached(
+            "UPDATE OR IGNORE secrets SET name_hash = ?3, parent_hash = ?4, name = ?5, meta = ?6, enabled = ?7,
+             latest = ?8, current = ?9, pending = ?10, previous = ?11, settings = ?12, created_at = ?13,
+             updated_at = ?14, revision = ?15, mac = ?16
+             WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1",
+        )?
+    };
+    Ok(guarded(statement.execute(params![
+        tenant.0,
+        &row.id.as_bytes()[..],
+        &row.name_hash[..],
+        &row.parent_hash[..],
+        row.name,
+        row.meta,
+        row.enabled,
+        number(row.latest)?,
+        number(row.current)?,
+        optional(row.pending)?,
+        optional(row.previous)?,
+        row.settings,
+        number(row.created_at)?,
+        number(row.updated_at)?,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?))
+}
+
+fn insert_version(db: &Connection, tenant: TenantNumber, row: &VersionRow) -> Result<(), Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO secret_versions (tenant, secret, version, state, created_at, expires_at, value, revision, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    insert.execute(params![
+        tenant.0,
+        &row.secret.as_bytes()[..],
+        number(row.version)?,
+        row.state,
+        number(row.created_at)?,
+        optional(row.expires_at)?,
+        row.value,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?;
+    Ok(())
+}
+
+fn ensure_folder(db: &Connection, tenant: TenantNumber, row: &FolderRow) -> Result<(), Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO folders (tenant, name_hash, parent_hash, id, name, revision, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+    )?;
+    insert.execute(params![
+        tenant.0,
+        &row.name_hash[..],
+        &row.parent_hash[..],
+        &row.id.as_bytes()[..],
+        row.name,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?;
+    Ok(())
+}
+
+/// Versions and labels go with the row, by its foreign keys.
+fn delete_secret(db: &Connection, delete: &DeleteSecret) -> Result<Applied, Fault> {
+    let tenant = delete.tenant.0;
+    let mut secret = db.prepare_cached("DELETE FROM secrets WHERE tenant = ?1 AND id = ?2 AND revision = ?3")?;
+    if secret.execute(params![tenant, &delete.id.as_bytes()[..], number(delete.revision)?])? == 0 {
+        return Ok(Applied::Stale);
+    }
+    let mut folder = db.prepare_cached(
+        "DELETE FROM folders WHERE tenant = ?1 AND name_hash = ?2
+         AND NOT EXISTS (SELECT 1 FROM secrets WHERE tenant = ?1 AND parent_hash = ?2)
+         AND NOT EXISTS (SELECT 1 FROM folders WHERE tenant = ?1 AND parent_hash = ?2)",
+    )?;
+    for name_hash in &delete.folders {
+        folder.execute(params![tenant, &name_hash[..]])?;
+    }
+    Ok(Applied::Done)
+}
+
+fn create_actor(db: &Connection, tenant: TenantNumber, row: &ActorRow) -> Result<Applied, Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO actors (tenant, name_hash, handle, name, revision, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+    )?;
+    Ok(guarded(insert.execute(params![
+        tenant.0,
+        &row.name_hash[..],
+        &row.handle.as_bytes()[..],
+        row.name,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?))
+}
+
+fn open_epoch(db: &Connection, row: &EpochRow) -> Result<Applied, Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO epochs (id, generation, certificate, hard_limit, closed, checkpoint)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?1 = (SELECT coalesce(max(id), 0) + 1 FROM epochs)",
+    )?;
+    Ok(guarded(insert.execute(params![
+        row.id,
+        row.generation,
+        row.certificate,
+        number(row.hard_limit)?,
+        row.closed,
+        row.checkpoint,
+    ])?))
+}
+
+/// Any process may close an epoch, but one of them does: its `epoch.close` line is written once.
+fn close_epoch(db: &Connection, id: u32, checkpoint: Option<&[u8]>) -> Result<Applied, Fault> {
+    let mut update = db.prepare_cached(
+        "UPDATE epochs SET closed = 1, checkpoint = coalesce(?2, checkpoint) WHERE id = ?1 AND closed = 0",
+    )?;
+    Ok(guarded(update.execute(params![id, checkpoint])?))
+}
+
+/// Appends audit rows. The table has no index but its key, and keys only grow: each row goes to the end.
+fn append_lines(db: &Connection, lines: &[LineRow]) -> Result<(), Fault> {
+    let mut insert = db.prepare_cached("INSERT INTO audit (seq, tenant, log_seq, line) VALUES (?1, ?2, ?3, ?4)")?;
+    for line in lines {
+        insert.execute(params![number(line.seq)?, line.tenant.0, number(line.log_seq)?, line.line])?;
+    }
+    Ok(())
+}
+
+fn put_log_heads(db: &Connection, heads: &[LogHeadRow]) -> Result<(), Fault> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (tenant) DO UPDATE SET ref = excluded.ref, size = excluded.size, frontier = excluded.frontier,
+         prev = excluded.prev, time = excluded.time, status = excluded.status",
+    )?;
+    for head in heads {
+        put.execute(params![
+            head.tenant.0,
+            &head.tenant_ref.as_bytes()[..],
+            number(head.size)?,
+            head.frontier,
+            head.prev,
+            number(head.time)?,
+            head.status,
+        ])?;
+    }
+    Ok(())
+}
+
+fn put_head(db: &Connection, head: &HeadRow) -> Result<(), Fault> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO head
+         (id, generation, commits, frontier, last_commit, last_seq, time, tenants, lines, epoch, checkpoint)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET generation = excluded.generation, commits = excluded.commits,
+         frontier = excluded.frontier, last_commit = excluded.last_commit, last_seq = excluded.last_seq,
+         time = excluded.time, tenants = excluded.tenants, lines = excluded.lines, epoch = excluded.epoch,
+         checkpoint = excluded.checkpoint",
+    )?;
+    put.execute(params![
+        head.generation,
+        number(head.commits)?,
+        head.frontier,
+        number(head.last_commit)?,
+        number(head.last_seq)?,
+        number(head.time)?,
+        number(head.tenants)?,
+        number(head.lines)?,
+        head.epoch,
+        head.checkpoint,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! A store that fails on cue: before it does a step, or after it has done it.
+//!
+//! "Failed, yet done" is what a broken connection or a disk that reports late looks like from above. Whoever
+//! writes must neither lose nor repeat anything then.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    Code, Error, Result,
+    id::{Handle, ObjectId, TenantRef},
+    keys::IndexHash,
+    store::{
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, LineRow,
+        LogHeadRow, OpenGeneration, Record, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow,
+        Transaction, VersionRow,
+    },
+};
+
+/// A call that can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// [`Store::snapshot`].
+    Snapshot,
+    /// [`Store::begin`].
+    Begin,
+    /// [`Store::maintain`].
+    Maintain,
+    /// [`Transaction::apply`].
+    Apply,
+    /// [`Transaction::record`].
+    Record,
+    /// [`Transaction::keep_checkpoint`].
+    KeepCheckpoint,
+    /// [`Transaction::open_generation`].
+    OpenGeneration,
+    /// [`Transaction::commit`].
+    Commit,
+}
+
+/// In what way a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Failed, and nothing was done.
+    NotDone(Code),
+    /// Failed, and yet it was done.
+    YetDone(Code),
+}
+
+/// Wraps a store and plays a script.
+///
+/// ```ignore
+/// let faulty = FaultyStore::new(store);
+/// faulty.fail(Step::Commit, 2, Failure::YetDone(Code::StoreUnavailable)); // the second commit from here on
+/// ```
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    plan: Plan,
+}
+
+#[derive(Default)]
+struct Plan(Mutex<Script>);
+
+#[derive(Default)]
+struct Script {
+    /// Each step with the calls to go until it fails.
+    cues: Vec<(Step, u64, Failure)>,
+    calls: Vec<Step>,
+}
+
+impl FaultyStore {
+    /// Fails nothing until told to.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, plan: Plan::default() }
+    }
+
+    /// The `nth` call of this step from now on fails, 1 being the next; those after it do not.
+    pub fn fail(&self, step: Step, nth: u64, failure: Failure) {
+        assert!(nth > 0, "1 is the next call");
+        self.plan.script(|script| script.cues.push((step, nth, failure)));
+    }
+
+    /// How often a step was called, failed calls included.
+    pub fn calls(&self, step: Step) -> usize {
+        self.plan.script(|script| script.calls.iter().filter(|call| **call == step).count())
+    }
+
+    /// Failures that have not happened yet. A test that ends with some tested less than it says.
+    pub fn pending(&self) -> usize {
+        self.plan.script(|script| script.cues.len())
+    }
+
+    /// The store within, which does not fail.
+    pub fn inner(&self) -> &Arc<dyn Store> {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyStore").field("inner", &self.inner).field("pending", &self.pending()).finish()
+    }
+}
+
+impl Plan {
+    fn script<T>(&self, work: impl FnOnce(&mut Script) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts the call, and does it or fails as it is its turn to.
+    fn play<T>(&self, step: Step, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let failure = self.script(|script| {
+            script.calls.push(step);
+            script.cues.iter_mut().filter(|cue| cue.0 == step).for_each(|cue| cue.1 -= 1);
+            let due = script.cues.iter().position(|cue| cue.0 == step && cue.1 == 0)?;
+            Some(script.cues.remove(due).2)
+        });
+        let error = |code| Error::new(code).detail(format!("{step:?} failed as told"));
+        match failure {
+            None => call(),
+            Some(Failure::NotDone(code)) => Err(error(code)),
+            Some(Failure::YetDone(code)) => call().and_then(|_| Err(error(code))),
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>> {
+        self.plan.play(Step::Snapshot, || self.inner.snapshot())
+    }
+
+    fn begin(&self) -> Result<Box<dyn Transaction + '_>> {
+        self.plan.play(Step::Begin, || {
+            Ok(Box::new(FaultyTransaction { inner: self.inner.begin()?, plan: &self.plan }) as Box<dyn Transaction>)
+        })
+    }
+
+    fn maintain(&self, idle: bool) -> Result<bool> {
+        self.plan.play(Step::Maintain, || self.inner.maintain(idle))
+    }
+
+    fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        self.inner.back_up(to, progress)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.inner.check()
+    }
+
+    fn facts(&self) -> Result<StoreFacts> {
+        self.inner.facts()
+    }
+}
+
+struct FaultyTransaction<'s> {
+    inner: Box<dyn Transaction + 's>,
+    plan: &'s Plan,
+}
+
+impl Transaction for FaultyTransaction<'_> {
+    fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
+        self.plan.play(Step::Apply, || self.inner.apply(changes))
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        self.plan.play(Step::Record, || self.inner.record(record))
+    }
+
+    fn keep_checkpoint(&mut self, epoch: u32, checkpoint: &[u8]) -> Result<()> {
+        self.plan.play(Step::KeepCheckpoint, || self.inner.keep_checkpoint(epoch, checkpoint))
+    }
+
+    fn open_generation(&mut self, open: &OpenGeneration<'_>) -> Result<()> {
+        self.plan.play(Step::OpenGeneration, || self.inner.open_generation(open))
+    }
+
+    fn commit(self: Box<Self>) -> Result<()> {
+        let Self { inner, plan } = *self;
+        plan.play(Step::Commit, || inner.commit())
+    }
+}
+
+/// Reads pass through: what a store that fails them does to its caller, a failing `snapshot` shows too.
+macro_rules! pass_through {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Snapshot for FaultyTransaction<'_> {
+            $(fn $name(&mut self $(, $argument: $type)*) -> Result<$result> {
+                self.inner.$name($($argument),*)
+            })*
+        }
+    };
+}
+
+pass_through! {
+    deployment() -> Option<DeploymentRow>;
+    tenant(number: TenantNumber) -> Option<TenantRow>;
+    tenant_by_name(name_hash: &IndexHash) -> Option<TenantRow>;
+    tenant_by_ref(tenant: &TenantRef) -> Option<TenantRow>;
+    tenants() -> Vec<TenantRow>;
+    secret(tenant: TenantNumber, name_hash: &IndexHash) -> Option<SecretRow>;
+    secrets_in(tenant: TenantNumber, parent_hash: &IndexHash, limit: usize) -> Vec<SecretRow>;
+    folder_entries(tenant: TenantNumber, parent_hash: &IndexHash) -> u64;
+    folders_in(tenant: TenantNumber, parent_hash: &IndexHash, limit: usize) -> Vec<FolderRow>;
+    folder(tenant: TenantNumber, name_hash: &IndexHash) -> Option<FolderRow>;
+    version(tenant: TenantNumber, secret: &ObjectId, version: u64) -> Option<VersionRow>;
+    versions(tenant: TenantNumber, secret: &ObjectId) -> Vec<VersionRow>;
+    secrets_labelled(tenant: TenantNumber, label_hash: &IndexHash, limit: usize) -> Vec<SecretRow>;
+    actor(tenant: TenantNumber, name_hash: &IndexHash) -> Option<ActorRow>;
+    actor_by_handle(tenant: TenantNumber, handle: &Handle) -> Option<ActorRow>;
+    head() -> Option<HeadRow>;
+    log_heads() -> Vec<LogHeadRow>;
+    log_head(tenant: TenantNumber) -> Option<LogHeadRow>;
+    generations() -> Vec<GenerationRow>;
+    generation_tenants(generation: u32) -> Vec<(TenantNumber, TenantRef, u8)>;
+    epochs() -> Vec<EpochRow>;
+    commits(after: u64, limit: usize) -> Vec<CommitRow>;
+    lines(after: u64, limit: usize) -> Vec<LineRow>;
+    lines_of(tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Vec<LineRow>;
+}
