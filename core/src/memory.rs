@@ -537,10 +537,10 @@ mod tests {
         #[test]
         fn dropping_in_a_forked_child_does_not_wait_for_the_parents_lock() {
             let arena = arena();
-            let key = filled(&arena, 7).unwrap();
+            let mut key = Some(filled(&arena, 7).unwrap());
             let held = arena.free();
             let answer = forked(|| {
-                drop(key);
+                drop(key.take());
                 1
             });
             assert_eq!(answer, 1);

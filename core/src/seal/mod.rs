@@ -29,7 +29,7 @@ use header::{ALGORITHM_XAES_256_GCM, HEADER_BYTES, NONCE_BYTES};
 const TAG_BYTES: usize = 16;
 
 /// What sealing adds to the encoded content, in bytes.
-const SEALED_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
+pub(crate) const SEALED_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
 /// What has a sealed name or other text. Part of the associated data, so that nothing opens as something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
