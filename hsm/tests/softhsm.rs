@@ -3,7 +3,7 @@
 //! What must happen in a process of its own (a broken configuration, a search of the memory) runs
 //! this program again, with `child` as the only test.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic, also in its helpers")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may panic and print, also in their helpers")]
 
 use std::{
     env,
@@ -233,7 +233,7 @@ fn a_wrong_pin_is_tried_once() {
     let uri: DeviceUri = format!("{start}&pin-source=file:{}", wrong.display()).parse().unwrap();
     let info = || {
         let report = doctor(token.hsm.module()).unwrap();
-        report.slots.into_iter().filter_map(|slot| slot.token.ok()).find(|token| token.label == "wrong-pin").unwrap()
+        report.slots.into_iter().filter_map(|slot| slot.token).find(|token| token.label == "wrong-pin").unwrap()
     };
     assert!(!info().is_pin_count_low);
     for (what, got) in [
@@ -433,6 +433,14 @@ fn a_logout_is_not_answered_with_the_pin() {
 }
 
 #[test]
+fn a_token_that_vanishes_is_not_taken_for_well() {
+    let Some(hsm) = SoftHsm::new() else { return };
+    let uri = hsm.token("vanishing", PIN);
+    let said = in_child(&hsm, "vanish", &uri);
+    assert!(said.contains("SR-DEVICE-KEY-MISSING") || said.contains("SR-DEVICE-UNAVAILABLE"), "{said}");
+}
+
+#[test]
 fn a_dropped_device_leaves_no_session() {
     let Some(token) = token("sessions") else { return };
     let profile = token.provision();
@@ -462,14 +470,15 @@ fn a_dropped_device_leaves_no_session() {
 fn the_doctor_describes_what_is_there() {
     let Some(token) = token("doctor") else { return };
     let report = doctor(token.hsm.module()).unwrap();
-    let slot = report.slots.iter().find(|slot| slot.token.as_ref().is_ok_and(|token| token.label == "doctor")).unwrap();
+    let slot =
+        report.slots.iter().find(|slot| slot.token.as_ref().is_some_and(|token| token.label == "doctor")).unwrap();
     assert!(slot.mechanisms.iter().all(|mechanism| mechanism.is_listed));
     let found = slot.token.as_ref().unwrap();
     assert!(found.is_initialized && found.has_user_pin && found.needs_login && !found.is_pin_locked);
     let text = report.to_string();
     assert!(text.contains("doctor") && text.contains("CKM_EDDSA"), "{text}");
     let json = serde_json::to_value(&report).unwrap();
-    assert!(json["slots"].as_array().unwrap().iter().any(|slot| slot["token"]["Ok"]["label"] == "doctor"));
+    assert!(json["slots"].as_array().unwrap().iter().any(|slot| slot["token"]["label"] == "doctor"));
 }
 
 #[test]
@@ -500,6 +509,22 @@ fn an_uninitialised_token_says_so() {
     hsm.token("prod", PIN);
     assert_eq!(in_child(&hsm, "open", &uri), "ok");
     assert_eq!(in_child(&hsm, "open", &by_label), "ok");
+}
+
+#[test]
+fn a_token_without_a_mechanism_says_so() {
+    let Some(hsm) = SoftHsm::new() else { return };
+    let uri = hsm.token("mechanisms", PIN);
+    let conf = fs::read_to_string(hsm.conf_path()).unwrap();
+    for mechanism in ["CKM_GENERIC_SECRET_KEY_GEN", "CKM_SHA256_HMAC", "CKM_EC_EDWARDS_KEY_PAIR_GEN", "CKM_EDDSA"] {
+        // SoftHSM forgets to take the first of a list away.
+        fs::write(hsm.conf_path(), format!("{conf}slots.mechanisms = -CKM_MD5,{mechanism}\n")).unwrap();
+        let said = in_child(&hsm, "open", &uri);
+        assert!(said.contains("SR-DEVICE-UNSUPPORTED"), "{mechanism}: {said}");
+    }
+    // What was made before the failure is taken up again.
+    fs::write(hsm.conf_path(), conf).unwrap();
+    assert_eq!(in_child(&hsm, "open", &uri), "ok");
 }
 
 #[test]
@@ -552,6 +577,7 @@ fn child() {
             module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
             uri.provision(&IDS, b"check").map(drop)
         }
+        "vanish" => vanish(&uri),
         "search memory" => search_memory(&uri),
         other => panic!("{other}"),
     };
@@ -559,6 +585,17 @@ fn child() {
         Ok(()) => println!("child says: ok"),
         Err(error) => println!("child says: {} {error}", error.code().name()),
     }
+}
+
+/// Deletes the token under the open device. What it answers then is the outcome.
+fn vanish(uri: &DeviceUri) -> Result<(), DeviceError> {
+    let profile = uri.provision(&IDS, b"check")?;
+    let device = uri.open(&profile)?;
+    let conf = PathBuf::from(env::var_os("SOFTHSM2_CONF").unwrap());
+    fs::remove_dir_all(conf.parent().unwrap().join("tokens")).unwrap();
+    let got = block_on(device.prf(RootVersion(1), b"check".to_vec(), soon()));
+    assert_eq!(device.health(), Health::Down);
+    got.map(drop)
 }
 
 /// Closes the workers' sessions under them, but not the one that holds the login.

@@ -304,7 +304,7 @@ const HEALTH_DEGRADED: u8 = 1;
 const HEALTH_DOWN: u8 = 2;
 const HEALTH_WRONG_KEY: u8 = 3;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use std::{
         sync::mpsc,

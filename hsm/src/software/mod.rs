@@ -97,7 +97,7 @@ impl KeyBox {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use std::{fs, sync::Arc, time::Duration, time::Instant};
 

@@ -91,7 +91,7 @@ impl SoftHsm {
         let pin_file = self.pin_file(pin);
         format!(
             "pkcs11:token={}?module-path={}&pin-source=file:{}",
-            escaped(Path::new(label)),
+            escaped(Path::new(label)).replace('/', "%2F"),
             escaped(&self.module),
             escaped(&pin_file)
         )
