@@ -161,8 +161,7 @@ impl TokenReport {
     /// What an operator should know, in words.
     fn remarks(&self) -> Vec<&'static str> {
         [
-            (!self.is_initialized, "not initialised"),
-            (self.is_initialized && !self.has_user_pin, "has no user PIN"),
+            (!self.has_user_pin, "has no user PIN"),
             (self.is_pin_locked, "its PIN is locked"),
             (self.is_pin_final_try && !self.is_pin_locked, "one more wrong PIN locks it"),
             (self.is_pin_count_low && !self.is_pin_final_try, "a wrong PIN was given"),
@@ -186,6 +185,11 @@ impl fmt::Display for DoctorReport {
         }
         for slot in &self.slots {
             match &slot.token {
+                // Many libraries keep one blank token ready to be initialised.
+                Some(token) if !token.is_initialized => {
+                    writeln!(f, "\nslot    {}: a token that is not initialised", slot.slot_id)?;
+                    continue;
+                }
                 Some(token) => {
                     writeln!(f, "\ntoken   {} (serial {}, slot {})", token.label, token.serial, slot.slot_id)?;
                     writeln!(f, "        {} {}, firmware {}", token.manufacturer, token.model, token.firmware)?;

@@ -3,10 +3,9 @@
 use std::{
     collections::HashSet,
     future::Future,
-    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Waker},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,20 +26,7 @@ const ROUNDS: u8 = 32;
 
 /// Runs a future to its end on this thread, without a runtime: devices must not need one.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
+    crate::runtime::block_on(future)
 }
 
 /// Checks everything that [`KeyDevice`] promises and that can be seen from outside.
