@@ -253,7 +253,7 @@ pub fn scrub_stack() {
 
 /// Runs work that has raw keys in its hands, then wipes the stack it used, also if it panics.
 ///
-/// What it returns must hold no key. Threads of the program need [`SCRUB_BYTES`] of stack to spare.
+/// What it returns must hold no key. Threads of the program need `SCRUB_BYTES` of stack to spare.
 #[inline(never)]
 pub fn scrubbed<R>(work: impl FnOnce() -> R) -> R {
     struct Scrub;
