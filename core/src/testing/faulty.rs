@@ -215,7 +215,10 @@ pass_through! {
     log_head(tenant: TenantNumber) -> Option<LogHeadRow>;
     generations() -> Vec<GenerationRow>;
     generation_tenants(generation: u32) -> Vec<(TenantNumber, TenantRef, u8)>;
-    epochs() -> Vec<EpochRow>;
+    epochs(after: u32, limit: usize) -> Vec<EpochRow>;
+    epochs_open() -> Vec<EpochRow>;
+    epoch_last() -> u32;
+    tenants_with_lines(after: u64) -> Vec<TenantNumber>;
     commits(after: u64, limit: usize) -> Vec<CommitRow>;
     lines(after: u64, limit: usize) -> Vec<LineRow>;
     lines_of(tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Vec<LineRow>;

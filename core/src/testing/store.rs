@@ -216,7 +216,7 @@ fn everything(store: &dyn Store) -> String {
     let mut view = store.snapshot().unwrap();
     let mut all = format!("{:?}", view.deployment().unwrap());
     all += &format!("{:?}{:?}{:?}", view.tenant(TenantNumber::SYS), view.tenants(), view.log_heads());
-    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(), view.head());
+    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(0, 100), view.head());
     for tenant in [5, 7].map(TenantNumber) {
         for n in 0..4 {
             let secret = ObjectId::from_bytes(bytes(3, n));
@@ -241,6 +241,7 @@ fn empty(Pair { store, .. }: &Pair) {
     assert_eq!(view.head().unwrap(), None);
     assert_eq!(view.tenants().unwrap(), []);
     assert_eq!(view.generations().unwrap(), []);
+    assert_eq!(view.epoch_last().unwrap(), 0);
     assert_eq!(view.lines(0, 10).unwrap(), []);
     assert_eq!(view.lines_of(TenantNumber::SYS, 1, 0, 10).unwrap(), []);
     drop(view);
@@ -499,7 +500,12 @@ fn epochs(Pair { store, other }: &Pair) {
         EpochRow { closed: true, checkpoint: Some(b"kept".to_vec()), ..epoch_row(2) },
         epoch_row(3),
     ];
-    assert_eq!(other.snapshot().unwrap().epochs().unwrap(), want);
+    let mut view = other.snapshot().unwrap();
+    assert_eq!(view.epochs(0, 10).unwrap(), want);
+    assert_eq!(view.epochs(1, 1).unwrap(), want[1..2]);
+    assert_eq!(view.epochs(3, 10).unwrap(), []);
+    assert_eq!(view.epochs_open().unwrap(), want[2..]);
+    assert_eq!(view.epoch_last().unwrap(), 3);
 }
 
 fn all_or_nothing(Pair { store, .. }: &Pair) {
@@ -632,6 +638,9 @@ fn recording(Pair { store, other }: &Pair) {
     assert_eq!(view.lines(490, 3).unwrap(), rows[490..493]);
     assert_eq!(view.lines(495, 3).unwrap(), []);
     assert_eq!(view.lines(u64::MAX, 3).unwrap(), []);
+    assert_eq!(view.tenants_with_lines(0).unwrap(), LOGS);
+    assert_eq!(view.tenants_with_lines(494).unwrap(), [rows[494].tenant]);
+    assert_eq!(view.tenants_with_lines(495).unwrap(), []);
     let commits = view.commits(0, 100).unwrap();
     assert_eq!(commits.iter().map(|commit| commit.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(commits[2].last_seq, 66);

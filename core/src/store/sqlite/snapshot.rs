@@ -190,8 +190,25 @@ impl<Mode> Snapshot for Session<'_, Mode> {
         self.read(|db| many(db, sql, [generation]))
     }
 
-    fn epochs(&mut self) -> Result<Vec<EpochRow>> {
-        self.read(|db| many(db, concat!("SELECT ", columns!(epochs), " FROM epochs ORDER BY id"), []))
+    fn epochs(&mut self, after: u32, rows: usize) -> Result<Vec<EpochRow>> {
+        let sql = concat!("SELECT ", columns!(epochs), " FROM epochs WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.read(|db| many(db, sql, params![after, limit(rows)]))
+    }
+
+    fn epochs_open(&mut self) -> Result<Vec<EpochRow>> {
+        let sql = concat!("SELECT ", columns!(epochs), " FROM epochs WHERE closed = 0 ORDER BY id");
+        self.read(|db| many(db, sql, []))
+    }
+
+    fn epoch_last(&mut self) -> Result<u32> {
+        let last = self.read(|db| count(db, "SELECT coalesce(max(id), 0) FROM epochs", []))?;
+        u32::try_from(last).map_err(|_| Error::new(Code::StoreDamaged).detail("an epoch's id is over 2^32"))
+    }
+
+    fn tenants_with_lines(&mut self, after: u64) -> Result<Vec<TenantNumber>> {
+        let Ok(after) = i64::try_from(after) else { return Ok(Vec::new()) };
+        let sql = "SELECT DISTINCT tenant FROM audit WHERE seq > ?1 ORDER BY tenant";
+        self.read(|db| many(db, sql, [after]))
     }
 
     fn commits(&mut self, after: u64, rows: usize) -> Result<Vec<CommitRow>> {

@@ -17,7 +17,8 @@ fn it_does_what_every_store_must() {
     for maintenance in [Maintenance::Background, Maintenance::Inline] {
         check_store(&|| {
             let path = folder.path().join(format!("{}.db", number.borrow_mut().next().unwrap()));
-            let store = Arc::new(SqliteStore::create(&path, maintenance).unwrap());
+            drop(SqliteStore::create(&path).unwrap());
+            let store = Arc::new(SqliteStore::open(&path, maintenance).unwrap());
             Pair { store, other: Arc::new(SqliteStore::open(&path, maintenance).unwrap()) }
         });
     }
