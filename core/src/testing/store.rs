@@ -547,6 +547,8 @@ fn all_or_nothing(Pair { store, .. }: &Pair) {
 pub struct Appender {
     /// The head after the last commit.
     pub head: HeadRow,
+    /// What the lines say; if empty, each says where it is.
+    pub line: Vec<u8>,
     sizes: Vec<(TenantNumber, u64)>,
 }
 
@@ -569,7 +571,7 @@ impl Appender {
         for log in logs {
             sizes.push((*log, view.log_head(*log)?.map_or(0, |head| head.size)));
         }
-        Ok(Self { head, sizes })
+        Ok(Self { head, line: Vec::new(), sizes })
     }
 
     /// One commit of this many lines, dealt out to the logs in turn.
@@ -579,7 +581,10 @@ impl Appender {
             self.head.last_seq += 1;
             let logs = self.sizes.len();
             let (tenant, size) = &mut self.sizes[usize::try_from(self.head.last_seq).expect("64 bits") % logs];
-            let line = format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes();
+            let line = match &self.line[..] {
+                [] => format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes(),
+                line => line.to_vec(),
+            };
             rows.push(LineRow { seq: self.head.last_seq, tenant: *tenant, log_seq: *size, line });
             *size += 1;
         }

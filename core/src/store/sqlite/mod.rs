@@ -69,7 +69,8 @@ impl SqliteStore {
             io::ErrorKind::AlreadyExists => Error::new(Code::DeploymentExists),
             _ => place.blame_io(error),
         })?;
-        let made = Self::start(place.clone(), Maintenance::Inline).and_then(|store| sync_folder(&place).map(|()| store));
+        let made =
+            Self::start(place.clone(), Maintenance::Inline).and_then(|store| sync_folder(&place).map(|()| store));
         if made.is_err() {
             // It was made a moment ago and holds nothing. What stays behind is finished by `open`.
             for path in [place.path().to_owned(), place.wal(), place.beside("-shm")] {
