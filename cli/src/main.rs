@@ -1,1 +1,3 @@
+//! The strongroom command: under construction.
+
 fn main() {}

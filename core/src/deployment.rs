@@ -14,7 +14,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, DeviceProfile, Error, Result, store::{Maintenance, SqliteStore, Store as _}};
+use crate::{
+    Code, DeviceProfile, Error, Result,
+    store::{Maintenance, SqliteStore, Store as _},
+};
 
 /// A deployment's data folder. Holding one opens nothing.
 #[derive(Clone, Debug)]
@@ -70,7 +73,9 @@ impl Deployment {
             Err(error) => return Err(unreadable(&self.config_file(), error)),
         };
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+            });
             Error::new(Code::ConfigInvalid).detail(format!("line {line}: {}", error.message()))
         })
     }
@@ -114,7 +119,9 @@ impl Deployment {
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<()> {
         let body = toml::to_string(config).map_err(|error| Error::new(Code::Internal).caused_by(error))?;
-        let text = format!("# Strongroom's configuration. No secret belongs here: name where the PIN is, not the PIN.\n{body}");
+        let text = format!(
+            "# Strongroom's configuration. No secret belongs here: name where the PIN is, not the PIN.\n{body}"
+        );
         write_durably(&self.config_file(), text.as_bytes())
     }
 }

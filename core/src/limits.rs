@@ -66,6 +66,12 @@ pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 /// Reads that may wait for the reader threads of a process. More callers than this wait for a place.
 pub const READER_QUEUE_JOBS_MAX: usize = 4_096;
 
+/// Tenant names whose place is remembered. More than this forgets them all.
+pub const TENANT_NAMES_CACHED_MAX: usize = 100_000;
+
+/// Actors whose rows are remembered as checked. More than this forgets them all.
+pub const ACTORS_CACHED_MAX: usize = 65_536;
+
 /// How often an operation is computed again because what it read has changed.
 pub const STALE_ATTEMPTS_MAX: usize = 32;
 

@@ -92,23 +92,25 @@ mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&crate::hex::encode(bytes))
+        serializer.serialize_str(&strongroom_log::hex_encode(bytes))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        crate::hex::decode(&text).ok_or_else(|| D::Error::custom("not hex"))
+        let pairs = text.as_bytes().chunks(2).map(|pair| strongroom_log::hex_array(pair).map(|[byte]| byte));
+        pairs.collect::<Option<_>>().ok_or_else(|| D::Error::custom("not hex"))
     }
 }
 
 mod hex_array {
-    use serde::{Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
         super::hex_bytes::serialize(bytes, serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
-        super::hex_bytes::deserialize(deserializer)?.try_into().map_err(|_| D::Error::custom("wrong length"))
+        let text = String::deserialize(deserializer)?;
+        strongroom_log::hex_array(text).ok_or_else(|| D::Error::custom("not hex of this length"))
     }
 }

@@ -13,7 +13,10 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::{Code, Error, Result, limits, memory, store::{Snapshot, Store}};
+use crate::{
+    Code, Error, Result, limits, memory,
+    store::{Snapshot, Store},
+};
 
 /// Threads that read. SQLite answers from several connections at once, and two fill two cores.
 const THREADS: usize = 4;
@@ -43,7 +46,9 @@ impl Readers {
         let threads = (0..THREADS)
             .map(|number| {
                 let (shared, store) = (Arc::clone(&shared), Arc::clone(store));
-                std::thread::Builder::new().name(format!("strongroom-read-{number}")).spawn(move || run(&shared, &*store))
+                std::thread::Builder::new()
+                    .name(format!("strongroom-read-{number}"))
+                    .spawn(move || run(&shared, &*store))
             })
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|error| Error::new(Code::Internal).detail("starting the readers").caused_by(error))?;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod checkpoint;
 mod codec;
 mod commit;
@@ -19,9 +20,12 @@ mod line;
 mod note;
 mod origin;
 mod proof;
+mod report;
 mod tree;
+mod verify;
 mod vkey;
 
+pub use bundle::{BundleReader, FullBundleWriter, RECORD_BYTES_MAX, TenantBundleWriter, TenantProof, verify};
 pub use checkpoint::Checkpoint;
 pub use codec::{base64_decode, base64_encode, hex_array, hex_encode, hex_encode_into};
 pub use commit::{COMMIT_LEAF_BYTES, CommitLeaf, stats_hash};
@@ -38,5 +42,7 @@ pub use line::{
 pub use note::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, sign_note, verify_note, write_note};
 pub use origin::{LogOrigin, ORIGIN_BYTES_MAX, Origin, PreviousGeneration, genesis_hash};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use report::{Completeness, FINDING_CODES, FINDINGS_MAX, Finding, FindingCode, Remembered, Report, Verdict};
 pub use tree::{Frontier, tree_root};
+pub use verify::{TenantVerifier, Verifier};
 pub use vkey::{RootKey, VerifyingKey};

@@ -36,6 +36,7 @@ pub enum NoteError {
 /// A note taken apart, its signatures **not** verified.
 #[derive(Debug, Clone)]
 pub struct Note<'a> {
+    whole: &'a str,
     text: &'a str,
     signatures: Vec<SignatureLine<'a>>,
 }
@@ -67,12 +68,17 @@ impl<'a> Note<'a> {
             }
             signatures.push(SignatureLine::parse(line).ok_or(NoteError::Malformed("a signature line is not one"))?);
         }
-        Ok(Self { text, signatures })
+        Ok(Self { whole: note, text, signatures })
     }
 
     /// The text, with its last newline. Nobody has vouched for it yet.
     pub fn unverified_text(&self) -> &'a str {
         self.text
+    }
+
+    /// The whole note, with its signatures.
+    pub(crate) fn to_text(&self) -> String {
+        self.whole.to_owned()
     }
 
     /// The text, once at least one known key has signed it and no known key's signature is bad.

@@ -86,7 +86,6 @@ impl Origin {
         LogOrigin(format!("{}/t/{}", self.full, hex_encode(tenant_ref)))
     }
 
-    #[allow(dead_code, reason = "the verifier, next, routes lines by it")]
     /// Which log of this origin a name means: `None` is another's, `Some(None)` is `sys`.
     pub(crate) fn log_of(&self, name: &str) -> Option<Option<[u8; 16]>> {
         match name.strip_prefix(&self.full)? {

@@ -10,18 +10,13 @@ use std::{
 };
 
 use strongroom_log::{
-    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, Object, Origin, Outcome, RootKey, VerifyingKey,
-    Who, write_note,
+    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, Object, Origin, Outcome, RootKey,
+    VerifyingKey, Who, write_note,
 };
 
 use crate::{
-    Code, Error, KeyDevice, Result,
-    clock::Timestamp,
-    keys::LockedSigner,
-    memory::Arena,
-    random::Random,
-    runtime::block_on,
-    store::EpochRow,
+    Code, Error, KeyDevice, Result, clock::Timestamp, keys::LockedSigner, memory::Arena, random::Random,
+    runtime::block_on, store::EpochRow,
 };
 
 /// How long an epoch signs before it is replaced.

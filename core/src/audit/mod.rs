@@ -14,8 +14,8 @@ mod view;
 mod writer;
 
 pub use receipt::Receipt;
-pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
 pub(crate) use sequencer::{Founding, Sequencer, log_origin};
+pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
 pub(crate) use view::{create_private, partial_name, verify_store};
 pub(crate) use writer::Writer;
 

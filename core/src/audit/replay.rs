@@ -89,7 +89,9 @@ impl<W: std::io::Write> Records for ToFile<'_, W> {
 
     fn progress(&mut self, _: u64, _: u64) -> Result<()> {
         let bytes = self.bundle.take();
-        self.file.write_all(&bytes).map_err(|error| Error::new(Code::FileUnreadable).detail("the bundle").caused_by(error))
+        self.file
+            .write_all(&bytes)
+            .map_err(|error| Error::new(Code::FileUnreadable).detail("the bundle").caused_by(error))
     }
 }
 

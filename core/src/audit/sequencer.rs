@@ -29,8 +29,8 @@ use crate::{
     memory::Arena,
     random::Random,
     store::{
-        Applied, Change, CommitRow, GenerationRow, HeadRow, LineRow, LogHeadRow, OpenGeneration, Record, Store, TenantNumber,
-        Transaction,
+        Applied, Change, CommitRow, GenerationRow, HeadRow, LineRow, LogHeadRow, OpenGeneration, Record, Store,
+        TenantNumber, Transaction,
     },
 };
 
@@ -46,8 +46,8 @@ pub(crate) struct Founding {
     pub(crate) deployment: DeploymentId,
     /// The origin in the generation that is written.
     pub(crate) origin: Origin,
-    /// Begin this generation with the first commit: after a restore.
-    pub(crate) opens_generation: bool,
+    /// Begin this generation with the first commit, for this sealed reason: after a restore.
+    pub(crate) opens_for: Option<Vec<u8>>,
 }
 
 pub(crate) struct Sequencer {
@@ -362,8 +362,7 @@ impl Sequencer {
         place: &Place,
         signing: &Epoch,
     ) -> Result<Sealed> {
-        let leaves: Vec<_> =
-            batch.changed.iter().map(|tenant| (tenant.0, state.logs[tenant].leaf())).collect();
+        let leaves: Vec<_> = batch.changed.iter().map(|tenant| (tenant.0, state.logs[tenant].leaf())).collect();
         state.heads.set_many(&leaves).map_err(internal)?;
         let blind = self.random.array()?;
         let leaf = CommitLeaf {
@@ -374,8 +373,11 @@ impl Sequencer {
             stats: stats_hash(&blind, state.head.tenants, state.head.lines),
         };
         state.frontier.append(leaf.leaf());
-        let checkpoint =
-            Checkpoint { origin: self.founding.origin.heads(), size: state.head.commits + 1, root: state.frontier.root() };
+        let checkpoint = Checkpoint {
+            origin: self.founding.origin.heads(),
+            size: state.head.commits + 1,
+            root: state.frontier.root(),
+        };
         let text = checkpoint.text();
         let signature = signing.sign(&text)?;
         let note = write_note(&text, &signing.key, &signature).map_err(internal)?;
@@ -413,7 +415,7 @@ impl Sequencer {
             return Ok(None);
         };
         if stored.generation != generation {
-            if self.founding.opens_generation && stored.generation + 1 == generation {
+            if self.founding.opens_for.is_some() && stored.generation + 1 == generation {
                 self.state = None;
                 return Ok(None);
             }
@@ -479,7 +481,13 @@ impl Sequencer {
             checkpoint: Vec::new(),
         };
         let Some(before) = transaction.head()? else {
-            return Ok(State { head, frontier: Frontier::new(), logs: HashMap::new(), heads: HeadsTree::new(), previous: None });
+            return Ok(State {
+                head,
+                frontier: Frontier::new(),
+                logs: HashMap::new(),
+                heads: HeadsTree::new(),
+                previous: None,
+            });
         };
         let before_root = read_frontier(&before.frontier)?.root();
         let (mut logs, mut leaves, mut rows) = (HashMap::new(), Vec::new(), Vec::new());
@@ -501,6 +509,7 @@ impl Sequencer {
             opened_at: self.clock.now().0,
             previous_size: before.commits,
             previous_root: Some(*before_root.as_bytes()),
+            reason: self.founding.opens_for.clone().unwrap_or_default(),
             checkpoint: Vec::new(),
         };
         transaction.open_generation(&OpenGeneration {
@@ -565,7 +574,13 @@ fn receipt(placed: Option<Placed>, sealed: &Sealed) -> Written {
 
 impl State {
     /// Gives a line its place in its log.
-    fn append(&mut self, batch: &mut Batch, place: &Place, tenant: TenantNumber, line: &LineTemplate) -> Result<Placed> {
+    fn append(
+        &mut self,
+        batch: &mut Batch,
+        place: &Place,
+        tenant: TenantNumber,
+        line: &LineTemplate,
+    ) -> Result<Placed> {
         let previous = self.previous.as_ref();
         let log = self.logs.get_mut(&tenant).ok_or_else(|| damaged("a log's head is missing"))?;
         let seq = log.frontier.size();

@@ -1,15 +1,15 @@
 //! The audit log as it is read: shown to people, verified, exported. Each of these is recorded itself.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use strongroom_log::{
-    CommitLeaf, Frontier, FullBundleWriter, Hash, HeadsTree, LogStatus, PreviousGeneration, Report, RootKey, TenantBundleWriter,
-    TenantHead, TenantProof, Verifier, hex_array, parse_line,
+    CommitLeaf, Frontier, FullBundleWriter, Hash, HeadsTree, LogStatus, PreviousGeneration, Report, RootKey,
+    TenantBundleWriter, TenantHead, TenantProof, Verifier, hex_array, parse_line,
 };
 
 use super::{
@@ -151,7 +151,8 @@ impl Audit {
             .operate("audit.verify", &self.target, &self.context, move |step| {
                 let room = step.room;
                 let remembered = remembered.as_ref().as_deref();
-                let (report, store) = verify_stored(step.snapshot, &room.root_key, &room.origin.at_generation(1), remembered)?;
+                let (report, store) =
+                    verify_stored(step.snapshot, &room.root_key, &room.origin.at_generation(1), remembered)?;
                 step.line.count = Some(report.entries);
                 let version = Some(if store.is_empty() { report.exit_code().into() } else { 1 });
                 step.line.object = Some(Named { kind: "verdict", id: [0; 16], version, pseudonym_key: None });
@@ -324,7 +325,8 @@ pub(crate) fn verify_stored(
     origin: &strongroom_log::Origin,
     remembered: Option<&[u8]>,
 ) -> Result<(Report, Vec<String>)> {
-    let mut verifier = Columns { verifier: Verifier::new(origin, root, remembered), findings: Vec::new(), expected_seq: 1 };
+    let mut verifier =
+        Columns { verifier: Verifier::new(origin, root, remembered), findings: Vec::new(), expected_seq: 1 };
     replay(snapshot, origin, &mut verifier)?;
     let Columns { verifier, mut findings, .. } = verifier;
     for row in snapshot.log_heads()? {
@@ -387,7 +389,11 @@ impl super::replay::Records for Columns {
 }
 
 /// Verifies the log in a database file, offline and unrecorded: for backups, and for who holds only the root key.
-pub(crate) fn verify_store(store: &dyn Store, root: &RootKey, remembered: Option<&[u8]>) -> Result<(Report, Vec<String>)> {
+pub(crate) fn verify_store(
+    store: &dyn Store,
+    root: &RootKey,
+    remembered: Option<&[u8]>,
+) -> Result<(Report, Vec<String>)> {
     let mut snapshot = store.snapshot()?;
     let deployment = snapshot.deployment()?.ok_or(Code::DeploymentUnfinished)?;
     let origin = strongroom_log::Origin::parse(&deployment.origin)
@@ -404,9 +410,8 @@ fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
         let damaged = |_| Error::new(Code::StoreDamaged).detail(format!("line {} of the log", row.log_seq));
         let line = parse_line(&row.line).map_err(damaged)?;
         let handle = hex_array::<16>(line.who_id).unwrap_or_default();
-        if !actors.contains_key(&handle) {
-            let name = actor_name(step, handle)?;
-            actors.insert(handle, name);
+        if let hash_map::Entry::Vacant(unknown) = actors.entry(handle) {
+            unknown.insert(actor_name(step, handle)?);
         }
         let actor = match line.who_type {
             "system" => Some("system".to_owned()),

@@ -34,7 +34,7 @@ use crate::{
     room::actors::Actors,
     seal::Subject,
     secrets::Secrets,
-    store::{Store, TenantNumber, TenantRow},
+    store::{TenantNumber, TenantRow},
 };
 
 /// How long the device has to derive a tenant's key.
@@ -49,18 +49,17 @@ const DERIVATIONS_MAX: usize = 8;
 /// that act in somebody's name.
 #[derive(Clone, Debug)]
 pub struct Strongroom {
-    room: Arc<Room>,
+    pub(crate) room: Arc<Room>,
 }
 
 /// What all handles share.
 pub(crate) struct Room {
-    deployment: DeploymentId,
+    pub(crate) deployment: DeploymentId,
     pub(crate) origin: Origin,
     pub(crate) root_key: RootKey,
     sys: TenantRef,
-    store: Arc<dyn Store>,
-    device: Arc<dyn KeyDevice>,
-    readers: Readers,
+    pub(crate) device: Arc<dyn KeyDevice>,
+    pub(crate) readers: Readers,
     writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -70,7 +69,8 @@ pub(crate) struct Room {
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Actors,
     profile: DeviceProfile,
-    folder: std::path::PathBuf,
+    /// The sealed reason for which this room opened a generation; empty if it did not.
+    pub(crate) opens_for: Vec<u8>,
 }
 
 impl fmt::Debug for Room {
@@ -178,7 +178,11 @@ impl Room {
     /// Refuses a tenant row that is not whole, or not that of the tenant asked for.
     fn check_tenant(&self, sys: &TenantKeys, row: &TenantRow, name: &TenantId) -> Result<()> {
         sys.check_row(row)?;
-        if self.tenant_name(sys, row)? == *name { Ok(()) } else { Err(Error::new(Code::Integrity).detail("a row of tenants")) }
+        if self.tenant_name(sys, row)? == *name {
+            Ok(())
+        } else {
+            Err(Error::new(Code::Integrity).detail("a row of tenants"))
+        }
     }
 
     /// The name sealed in a tenant's row.
@@ -216,8 +220,7 @@ impl Room {
         }
         let seed = self.seed(row)?;
         let prk = self.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
-        let keys =
-            Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
+        let keys = Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
         self.keys.insert(Arc::clone(&keys));
         Ok(keys)
     }
@@ -244,6 +247,8 @@ impl Room {
 
 /// A root key as keyrings name it.
 fn root_of(profile: &DeviceProfile, version: RootVersion) -> Result<crate::keys::RootKey> {
-    let root = profile.root(version).ok_or_else(|| Error::new(Code::DeviceKeyMissing).detail(format!("root version {}", version.0)))?;
+    let root = profile
+        .root(version)
+        .ok_or_else(|| Error::new(Code::DeviceKeyMissing).detail(format!("root version {}", version.0)))?;
     Ok(crate::keys::RootKey { id: KeyId::from_bytes(root.id), version })
 }

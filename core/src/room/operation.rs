@@ -39,7 +39,6 @@ pub(crate) struct Step<'a> {
     pub(crate) tenant: &'a TenantRow,
     pub(crate) room: &'a Room,
     pub(crate) now: Timestamp,
-    pub(crate) request: [u8; 16],
     /// Stored with the line, if the work succeeds.
     pub(crate) changes: Vec<Change>,
     /// What the operation's line names.
@@ -92,12 +91,7 @@ impl Step<'_> {
     /// A pseudonym as a line has it.
     pub(crate) fn pseudonym(&self, kind: PseudonymKind, value: &[u8]) -> Result<Named> {
         let pseudonym = self.keys.pseudonym(kind, value)?;
-        Ok(Named {
-            kind: kind.as_str(),
-            id: pseudonym.hash,
-            version: None,
-            pseudonym_key: Some(pseudonym.key_version),
-        })
+        Ok(Named { kind: kind.as_str(), id: pseudonym.hash, version: None, pseudonym_key: Some(pseudonym.key_version) })
     }
 
     /// The version that the operation's line names.
@@ -138,7 +132,9 @@ impl Room {
             let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
             let prepared = self
                 .readers
-                .read(move |snapshot| room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work))
+                .read(move |snapshot| {
+                    room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work)
+                })
                 .await?;
             match prepared {
                 Prepared::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
@@ -238,7 +234,6 @@ impl Room {
             tenant: &row,
             room: self,
             now: self.clock.now(),
-            request,
             changes: Vec::new(),
             line: LineFacts::default(),
             parts: Vec::new(),

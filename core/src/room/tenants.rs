@@ -14,7 +14,6 @@ use crate::{
     audit::{Audit, Receipt, log_origin},
     clock::Timestamp,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
-    random::Random,
     seal::Subject,
     store::{Change, TenantNumber, TenantRow},
 };
@@ -84,8 +83,8 @@ pub struct Tenants {
 /// Acts that concern the deployment as a whole, in the name of an operator.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    pub(super) room: Arc<Room>,
-    pub(super) context: Context,
+    pub(crate) room: Arc<Room>,
+    pub(crate) context: Context,
 }
 
 impl Admin {
@@ -126,7 +125,11 @@ impl Admin {
                     number,
                     tenant: seed.tenant,
                     name_hash,
-                    name: step.keys.seal_name(Subject::TenantName(seed.tenant), name.as_str().as_bytes(), step.random())?,
+                    name: step.keys.seal_name(
+                        Subject::TenantName(seed.tenant),
+                        name.as_str().as_bytes(),
+                        step.random(),
+                    )?,
                     salt: seed.salt,
                     root_version: seed.root.version.0,
                     key_epoch: seed.epoch.0,
@@ -157,9 +160,9 @@ impl Admin {
             let ask = || self.room.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT);
             let (prk, again) = (ask().await?, ask().await?);
             let room = &self.room;
-            let (keys, sealed) = room.keys.making_room(|| {
-                TenantKeys::create(seed, &prk, &again, &room.arena, &*room.random, room.clock.now())
-            })?;
+            let (keys, sealed) = room
+                .keys
+                .making_room(|| TenantKeys::create(seed, &prk, &again, &room.arena, &*room.random, room.clock.now()))?;
             room.keys.insert(Arc::new(keys));
             Ok::<_, Error>(sealed)
         };

@@ -1,7 +1,9 @@
 //! Exporting a folder with everything below it: current values, one operation.
 
 use super::{Secrets, Version, find, get::open_version, list::entries_in};
-use crate::{Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits, room::Step};
+use crate::{
+    Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits, room::Step,
+};
 
 /// One exported secret.
 #[derive(Debug)]

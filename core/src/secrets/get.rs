@@ -2,11 +2,7 @@
 
 use super::{Secrets, Version, VersionState, expired, find};
 use crate::{
-    Code, Result, SecretPath, SecretValue,
-    audit::Receipt,
-    clock::Timestamp,
-    keys::PseudonymKind,
-    room::Step,
+    Code, Result, SecretPath, SecretValue, audit::Receipt, clock::Timestamp, keys::PseudonymKind, room::Step,
     store::SecretRow,
 };
 

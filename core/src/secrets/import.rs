@@ -4,11 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{Put, Secrets, Version, put};
 use crate::{
-    Code, Error, Folder, Result, SecretPath, SecretValue,
-    audit::Receipt,
-    keys::PseudonymKind,
-    limits,
-    room::Part,
+    Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits, room::Part,
 };
 
 /// One secret to import.
@@ -72,8 +68,9 @@ impl Secrets {
                 let mut folders = put::Folders::default();
                 let mut versions = Vec::with_capacity(all.len());
                 for (path, value) in &*all {
-                    let planned = put::plan(step, path, value, &each, &mut folders)
-                        .map_err(|error| if error.details().is_none() { error.detail(path.to_string()) } else { error })?;
+                    let planned = put::plan(step, path, value, &each, &mut folders).map_err(|error| {
+                        if error.details().is_none() { error.detail(path.to_string()) } else { error }
+                    })?;
                     step.changes.push(planned.change);
                     step.parts.push(Part { act: "secret.put", line: planned.line, elsewhere: None });
                     versions.push(planned.version);

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub use delete::{Delete, Deleted};
 pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use get::{Get, Secret};
@@ -25,7 +26,6 @@ pub use list::{After, Entry, Page};
 pub use meta::Meta;
 pub use put::{Put, PutReply};
 pub use versions::{VersionInfo, Versions};
-pub use delete::{Delete, Deleted};
 
 use crate::{
     Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
@@ -108,13 +108,9 @@ impl Secrets {
     fn full_folder(&self, folder: &Folder) -> Result<Folder> {
         if folder.is_root() { Ok(self.folder.clone()) } else { self.folder.child(folder.as_str()) }
     }
-
-    /// The path as the caller knows it.
-    fn relative(&self, path: &SecretPath) -> Result<SecretPath> {
-        relative(path, &self.folder)
-    }
 }
 
+/// The path as a caller knows it who is confined to a folder.
 fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
     path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse()
 }
@@ -132,7 +128,8 @@ fn find(step: &mut Step<'_>, path: &SecretPath) -> Result<Option<SecretRow>> {
 /// The path of a secret found by its folder, checked to be in that folder.
 fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
     keys.check_row(row)?;
-    let path: SecretPath = sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    let path: SecretPath =
+        sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
     if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
 }
 

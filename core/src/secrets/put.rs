@@ -1,6 +1,9 @@
 //! Putting a secret: a new one, or a new version of one.
 
-use std::{collections::{HashMap, HashSet}, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Meta, Secrets, Version, VersionState, find};
 use crate::{

@@ -138,7 +138,7 @@ pub fn version_row(n: u32, version: u64) -> VersionRow {
         version,
         state: 1,
         created_at: 12,
-        expires_at: (version % 2 == 0).then_some(13),
+        expires_at: version.is_multiple_of(2).then_some(13),
         value: vec![14; 100],
         revision: 1,
         mac: [15; 32],
@@ -263,6 +263,7 @@ fn deployment(Pair { store, other }: &Pair) {
         opened_at: row.created_at,
         previous_size: 0,
         previous_root: None,
+        reason: Vec::new(),
         checkpoint: Vec::new(),
     };
     assert_eq!(other.snapshot().unwrap().generations().unwrap(), [first]);
@@ -409,8 +410,8 @@ fn folders(Pair { store, .. }: &Pair) {
     let five = TenantNumber(5);
     assert_eq!(view.folder(five, &inner.name_hash).unwrap(), Some(inner.clone()), "one that exists is left alone");
     assert_eq!(view.folder(TenantNumber(7), &inner.name_hash).unwrap(), None);
-    assert_eq!(view.folders_in(five, &ROOT, 10).unwrap(), [outer.clone()]);
-    assert_eq!(view.folders_in(five, &outer.name_hash, 10).unwrap(), [inner.clone()]);
+    assert_eq!(view.folders_in(five, &ROOT, 10).unwrap(), std::slice::from_ref(&outer));
+    assert_eq!(view.folders_in(five, &outer.name_hash, 10).unwrap(), std::slice::from_ref(&inner));
     assert_eq!(view.folders_in(five, &outer.name_hash, 0).unwrap(), []);
     let both = [secret_row(1, inner.name_hash), secret_row(2, inner.name_hash)];
     assert_eq!(view.secrets_in(five, &inner.name_hash, 10).unwrap(), both);
@@ -715,6 +716,7 @@ fn generations(Pair { store, other }: &Pair) {
         opened_at: 77,
         previous_size: 1,
         previous_root: Some([8; 32]),
+        reason: b"sealed".to_vec(),
         checkpoint: Vec::new(),
     };
     let head = HeadRow { generation: 2, commits: 0, lines: 0, checkpoint: Vec::new(), ..appender.head.clone() };

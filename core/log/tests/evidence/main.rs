@@ -1,0 +1,6 @@
+//! The log as evidence: honest logs verify, tampered ones are caught at the right place, hostile files do no harm.
+
+#![allow(clippy::unwrap_used, reason = "this is all tests, helpers included")]
+
+mod honest;
+mod room;
