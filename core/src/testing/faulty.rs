@@ -233,7 +233,7 @@ mod tests {
     };
 
     fn store(folder: &Path) -> FaultyStore {
-        FaultyStore::new(Arc::new(SqliteStore::create(&folder.join("strongroom.db")).unwrap()))
+        FaultyStore::new(Arc::new(SqliteStore::create(&folder.join("strongroom.db")).expect("a new store")))
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn append(store: &dyn Store, lines: usize) -> Result<Vec<LineRow>> {
 
 /// What opening fails with.
 fn refusal(opened: Result<SqliteStore>) -> (Code, String) {
-    let error = opened.err().expect("refused");
+    let error = opened.expect_err("refused");
     (error.code(), error.to_string())
 }
 

@@ -62,7 +62,7 @@ fn an_index_entry_of_somebody_else_gives_way() {
     let ground = Ground::new();
     let store = ground.store(Maintenance::Background);
     let thief = ground.thief();
-    thief.execute_batch("INSERT INTO generations VALUES (1, 0, 0, 0, 0, NULL, x'')").unwrap();
+    thief.execute_batch("INSERT INTO generations VALUES (1, 0, 0, 0, 0, NULL, x'', x'')").unwrap();
     thief.execute_batch("INSERT INTO audit_by_log VALUES (0, 1, 3, 99)").unwrap();
     let rows = append(&store, 5_000).unwrap();
     while store.maintain(true).unwrap() {}
