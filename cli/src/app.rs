@@ -62,24 +62,22 @@ impl App {
     /// Opens the deployment, works in it and closes it again, whatever comes of the work.
     ///
     /// A closing line that cannot be written takes nothing back: what was done is recorded already.
-    pub(crate) fn in_room<T>(
-        &self,
-        work: impl AsyncFnOnce(&Strongroom) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) fn in_room<T>(&self, work: impl AsyncFnOnce(&Strongroom) -> Result<T, Failure>) -> Result<T, Failure> {
         let deployment = self.deployment()?;
-        let room = pollster::block_on(strongroom_hsm::open_deployment(&deployment, OpenOptions::default().short_lived()))?;
+        let room =
+            pollster::block_on(strongroom_hsm::open_deployment(&deployment, OpenOptions::default().short_lived()))?;
         let outcome = pollster::block_on(work(&room));
         if let Err(error) = room.close() {
-            tracing::warn!(code = error.code().name(), "the signing epoch was not closed in the log; it ends by itself");
+            tracing::warn!(
+                code = error.code().name(),
+                "the signing epoch was not closed in the log; it ends by itself"
+            );
         }
         outcome
     }
 
     /// Works on the tenant's secrets, in the environment if one is named.
-    pub(crate) fn in_secrets<T>(
-        &self,
-        work: impl AsyncFnOnce(Secrets) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) fn in_secrets<T>(&self, work: impl AsyncFnOnce(Secrets) -> Result<T, Failure>) -> Result<T, Failure> {
         let (tenant, context) = (self.tenant()?, self.context()?);
         let environment = match &self.global.environment {
             Some(name) => Some(name.parse::<Environment>()?),

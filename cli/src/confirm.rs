@@ -17,5 +17,9 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     let _ = stderr.flush();
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::usage("not confirmed; nothing was done")) }
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::usage("not confirmed; nothing was done"))
+    }
 }

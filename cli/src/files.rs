@@ -52,7 +52,11 @@ impl<'a> Target<'a> {
             let mut beside = tempfile::Builder::new().prefix(".strongroom-").tempfile_in(folder)?;
             beside.write_all(bytes)?;
             beside.as_file().sync_all()?;
-            if force { beside.persist(path)? } else { beside.persist_noclobber(path)? };
+            if force {
+                beside.persist(path)?
+            } else {
+                beside.persist_noclobber(path)?
+            };
             Ok(())
         };
         write().map_err(|error| unwritable(path, &error))

@@ -27,7 +27,9 @@ impl Source<'_> {
     /// `echo` and its like put at the end is not part of the value.
     pub(crate) fn read(&self) -> Result<SecretValue, Failure> {
         let bytes = match self.file {
-            Some(file) => read_at_most(&mut *open(file)?, limits::VALUE_BYTES_MAX, &name_of(file), Code::SecretTooLarge)?,
+            Some(file) => {
+                read_at_most(&mut *open(file)?, limits::VALUE_BYTES_MAX, &name_of(file), Code::SecretTooLarge)?
+            }
             None if io::stdin().is_terminal() => self.ask()?,
             None => self.read_pipe()?,
         };

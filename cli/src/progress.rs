@@ -27,6 +27,15 @@ pub(crate) fn bytes(what: &'static str, total: u64) -> ProgressBar {
     bar
 }
 
+/// Work that is counted in database pages, as soon as their number is known.
+pub(crate) fn pages(what: &'static str) -> ProgressBar {
+    let bar = shown(ProgressBar::new(0));
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.set_message(what);
+    bar
+}
+
 fn shown(bar: ProgressBar) -> ProgressBar {
     if !io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());

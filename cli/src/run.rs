@@ -5,14 +5,13 @@
 //! the shell's. The values are in the new environment only, which is visible to the command, its children
 //! and root. What this process held of them goes with its memory when it becomes the command.
 
-use std::{
-    ffi::OsString,
-    io,
-    process::Command,
-};
+use std::{ffi::OsString, io, process::Command};
 
 use clap::Args;
-use strongroom::{Code, Error, Folder, transfer::environment::{self, Variable}};
+use strongroom::{
+    Code, Error, Folder,
+    transfer::environment::{self, Variable},
+};
 
 use crate::{app::App, failure::Failure};
 
@@ -44,7 +43,8 @@ impl Run {
         let folder: Folder = self.prefix.parse()?;
         let exported = app.in_secrets(async |secrets| Ok(secrets.export(&folder).await?))?;
         if exported.secrets.is_empty() {
-            let place = if folder.is_root() { "the tenant has none".to_owned() } else { format!("nothing is under {folder}") };
+            let place =
+                if folder.is_root() { "the tenant has none".to_owned() } else { format!("nothing is under {folder}") };
             return Err(Error::new(Code::SecretNotFound).detail(place).into());
         }
         let secrets = exported.secrets.into_iter().map(|secret| (secret.path, secret.value));

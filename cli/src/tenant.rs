@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom::{Receipt, TenantId, TenantInfo};
+use zeroize::Zeroizing;
 
 use crate::{
     app::App,
@@ -26,6 +27,18 @@ pub(crate) enum TenantCommand {
     /// Close a tenant for ever; what it stored stays, and nobody reaches it
     #[command(after_help = "Examples:\n  strongroom tenant close acme")]
     Close {
+        #[command(flatten)]
+        name: Name,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Hand a tenant's key out: whoever has it and the database has all of the tenant's secrets
+    ///
+    /// For an independent reader to check what is stored, or for escrow. Recorded in the deployment's log
+    /// and in the tenant's own. The key goes to stdout as JSON, never to a terminal.
+    #[command(after_help = "Examples:\n  strongroom tenant dangerously-export acme --yes > acme-key.json")]
+    DangerouslyExport {
         #[command(flatten)]
         name: Name,
         /// Do not ask
@@ -100,8 +113,35 @@ impl TenantCommand {
                 let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).close_tenant(&id).await?))?;
                 app.out.done(&reply(&info, &receipt), || format!("closed {id} {}", output::recorded(&receipt)))
             }
+            Self::DangerouslyExport { name, yes } => {
+                let id = name.id()?;
+                if output::stdout_is_terminal() {
+                    return Err(Failure::usage("a key is not shown on a terminal; send it to a file or a program"));
+                }
+                confirm(&format!("Hand the key of {id} out?"), *yes)?;
+                let key = app.in_room(async |room| Ok(room.admin(context).dangerously_export_key(&id).await?))?;
+                let prk = Zeroizing::new(output::hex(key.prk.expose_key()));
+                let reply = KeyReply {
+                    tenant_ref: key.tenant_ref.to_string(),
+                    root_version: key.root_version,
+                    key_epoch: key.key_epoch,
+                    prk: &prk,
+                    receipt: (&key.receipt).into(),
+                };
+                let json = Zeroizing::new(serde_json::to_vec(&reply).map_err(output::internal)?);
+                output::to_stdout(&json)
+            }
         }
     }
+}
+
+#[derive(Serialize)]
+struct KeyReply<'a> {
+    tenant_ref: String,
+    root_version: u32,
+    key_epoch: u32,
+    prk: &'a str,
+    receipt: ReceiptJson<'a>,
 }
 
 impl Name {

@@ -73,7 +73,9 @@ impl Deployment {
             Err(error) => return Err(unreadable(&self.config_file(), error)),
         };
         toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+            });
             Error::new(Code::ConfigInvalid).detail(format!("line {line}: {}", error.message()))
         })
     }

@@ -1,6 +1,7 @@
 //! Strongroom as a library: tenants, their keys, sealed secrets and the audit log.
 
 mod audit;
+mod backup;
 mod clock;
 mod deployment;
 mod error;
@@ -25,6 +26,7 @@ pub mod testing;
 pub mod transfer;
 
 pub use audit::{Audit, AuditEntry, AuditExport, AuditPage, Receipt, Verified};
+pub use backup::{BackupReply, BackupReport, Restore, verify_backup};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use deployment::{Config, Deployment};
 pub use device::KeyDevice;
@@ -46,8 +48,8 @@ pub use names::{
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
 pub use room::{
-    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom,
-    Tenant, TenantInfo, TenantState, Tenants,
+    ActingTenant, Admin, AuditHead, DeviceKeys, ExportedKey, Init, OpenOptions, Recovery, Status as DeploymentStatus,
+    Strongroom, Tenant, TenantInfo, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{

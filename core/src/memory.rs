@@ -246,6 +246,10 @@ const SCRUB_BYTES: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 16 * 1
 /// Wipes the stack below the caller's frame, where the functions it called have been.
 #[inline(never)]
 pub fn scrub_stack() {
+    #[cfg(test)]
+    if tests::stack::scrubbing_is_off() {
+        return;
+    }
     let bytes = [0_u8; SCRUB_BYTES];
     // The compiler must take it that someone reads all of it.
     std::hint::black_box(&bytes);
@@ -253,7 +257,7 @@ pub fn scrub_stack() {
 
 /// Runs work that has raw keys in its hands, then wipes the stack it used, also if it panics.
 ///
-/// What it returns must hold no key. Threads of the program need [`SCRUB_BYTES`] of stack to spare.
+/// What it returns must hold no key. Threads of the program need `SCRUB_BYTES` of stack to spare.
 #[inline(never)]
 pub fn scrubbed<R>(work: impl FnOnce() -> R) -> R {
     struct Scrub;
@@ -431,6 +435,11 @@ mod pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        DeploymentId, IndexKind, KeyEpoch, KeyId, LockedSigner, ObjectId, Purpose, Random, RootKey, SecretValue,
+        SystemRandom, TenantKeys, TenantRef, TenantSeed, Timestamp,
+        device::{Prk, RootVersion},
+    };
 
     fn arena() -> Arc<Arena> {
         Arena::new(ARENA_BYTES_MIN, Locking::Allow).unwrap()
@@ -537,10 +546,10 @@ mod tests {
         #[test]
         fn dropping_in_a_forked_child_does_not_wait_for_the_parents_lock() {
             let arena = arena();
-            let key = filled(&arena, 7).unwrap();
+            let mut key = Some(filled(&arena, 7).unwrap());
             let held = arena.free();
             let answer = forked(|| {
-                drop(key);
+                drop(key.take());
                 1
             });
             assert_eq!(answer, 1);
@@ -560,12 +569,19 @@ mod tests {
         }
     }
 
-    /// How far below us the work wrote to the stack, and whether `needle` is still there.
-    ///
-    /// Paints the stack below, runs the work there, and looks at what is left of the paint.
-    mod stack {
+    /// Paints the stack below us, runs work there, and looks at what it left.
+    pub(super) mod stack {
         use super::*;
-        use std::mem::MaybeUninit;
+        use std::{cell::Cell, mem::MaybeUninit};
+
+        thread_local! {
+            static SCRUBBING_IS_OFF: Cell<bool> = const { Cell::new(false) };
+        }
+
+        /// For looking at what there is to scrub.
+        pub(in super::super) fn scrubbing_is_off() -> bool {
+            SCRUBBING_IS_OFF.get()
+        }
 
         const PAINTED_BYTES: usize = 256 * 1024;
         const PAINT: u8 = 0xA5;
@@ -589,10 +605,13 @@ mod tests {
             (depth, found)
         }
 
+        /// How far below us the work wrote to the stack, and whether `needle` is still there.
         #[inline(never)]
-        pub(super) fn traces(needle: &[u8], work: impl FnOnce()) -> (usize, bool) {
+        pub(super) fn traces(needle: &[u8], scrubbing: bool, work: impl FnOnce()) -> (usize, bool) {
             paint();
+            SCRUBBING_IS_OFF.set(!scrubbing);
             in_own_frame(work);
+            SCRUBBING_IS_OFF.set(false);
             look(needle)
         }
     }
@@ -616,9 +635,50 @@ mod tests {
             Ok(())
         });
         let key = key.unwrap();
-        let (_, found) = stack::traces(&secret, || careless(key.expose_key().unwrap()));
-        assert!(found, "control: without scrubbing it is there");
-        let (_, found) = stack::traces(&secret, || scrubbed(|| careless(key.expose_key().unwrap())));
-        assert!(!found);
+        let work = || scrubbed(|| careless(key.expose_key().unwrap()));
+        assert!(stack::traces(&secret, false, work).1, "control: without scrubbing it is there");
+        assert!(!stack::traces(&secret, true, work).1);
+    }
+
+    /// What we do with keys leaves none behind: a nonce or a hash by design, never the key itself.
+    #[test]
+    fn our_work_with_keys_stays_within_what_is_scrubbed() {
+        let arena = arena();
+        let key = || arena.alloc_key(|key| SystemRandom.fill(key)).unwrap();
+        let signing = LockedSigner::from_seed(key()).unwrap();
+        let prk = Prk::from_slice(key().expose_key().unwrap()).unwrap();
+        let create = || TenantKeys::create(seed(), &prk, &prk, &arena, &SystemRandom, Timestamp(0)).unwrap();
+        let (tenant, sealed_keyring) = create();
+        let data = *tenant.keyring().active(Purpose::SecretData).key.expose_key().unwrap();
+        let index = *tenant.keyring().active(Purpose::Index).key.expose_key().unwrap();
+        let (id, value) = (ObjectId::from_bytes([1; 16]), SecretValue::binary(vec![7; 65_536]).unwrap());
+        let sealed = tenant.seal_value(id, 1, &value, &SystemRandom).unwrap();
+
+        type Work<'a> = (&'a str, &'a [u8; 32], &'a dyn Fn());
+        let works: [Work<'_>; 6] = [
+            ("seal", &data, &|| drop(tenant.seal_value(id, 1, &value, &SystemRandom).unwrap())),
+            ("open", &data, &|| drop(tenant.open_value(id, 1, &sealed).unwrap())),
+            ("hash", &index, &|| _ = tenant.index(IndexKind::Secret, b"prod/database/password").unwrap()),
+            ("sign", signing.expose_seed(), &|| _ = signing.sign(&[7; 1000]).unwrap()),
+            ("create", prk.expose_key(), &|| drop(create())),
+            ("unseal", &data, &|| drop(TenantKeys::unseal(seed(), &prk, &sealed_keyring, &arena).unwrap())),
+        ];
+        for (name, needle, work) in works {
+            let (depth_bytes, left) = stack::traces(needle, false, work);
+            println!("{name}: {depth_bytes} bytes deep; key left without scrubbing: {left}");
+            assert!(depth_bytes <= SCRUB_BYTES, "{name} goes {depth_bytes} bytes deep");
+            let (_, left) = stack::traces(needle, true, work);
+            assert!(!left, "{name} leaves the key on the stack");
+        }
+    }
+
+    fn seed() -> TenantSeed {
+        TenantSeed {
+            deployment: DeploymentId::from_bytes([1; 16]),
+            tenant: TenantRef::from_bytes([2; 16]),
+            salt: [3; 32],
+            root: RootKey { id: KeyId::from_bytes([4; 16]), version: RootVersion::FIRST },
+            epoch: KeyEpoch::FIRST,
+        }
     }
 }

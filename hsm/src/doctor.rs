@@ -52,8 +52,10 @@ pub struct LibraryReport {
 pub struct SlotReport {
     /// The slot's number, for `slot-id` in a URI. Many libraries change it at each start.
     pub slot_id: u64,
-    /// What is in it, or why the library does not say.
-    pub token: Result<TokenReport, String>,
+    /// The token in it, if the library describes it.
+    pub token: Option<TokenReport>,
+    /// Why the library does not.
+    pub problem: Option<String>,
     /// The mechanisms that a deployment needs. Listed is not proof that they work.
     pub mechanisms: Vec<MechanismReport>,
 }
@@ -122,9 +124,11 @@ pub fn doctor(module_path: &Path) -> Result<DoctorReport, DeviceError> {
 
 fn report_slot(module: &Pkcs11, slot: Slot) -> SlotReport {
     let listed = module.get_mechanism_list(slot).unwrap_or_default();
+    let info = module.get_token_info(slot);
     SlotReport {
         slot_id: slot.id(),
-        token: module.get_token_info(slot).map(|info| report_token(&info)).map_err(|error| error.to_string()),
+        token: info.as_ref().ok().map(report_token),
+        problem: info.err().map(|error| error.to_string()),
         mechanisms: NEEDED
             .map(|(mechanism, name, needed_to)| MechanismReport {
                 name,
@@ -157,8 +161,7 @@ impl TokenReport {
     /// What an operator should know, in words.
     fn remarks(&self) -> Vec<&'static str> {
         [
-            (!self.is_initialized, "not initialised"),
-            (self.is_initialized && !self.has_user_pin, "has no user PIN"),
+            (!self.has_user_pin, "has no user PIN"),
             (self.is_pin_locked, "its PIN is locked"),
             (self.is_pin_final_try && !self.is_pin_locked, "one more wrong PIN locks it"),
             (self.is_pin_count_low && !self.is_pin_final_try, "a wrong PIN was given"),
@@ -182,14 +185,22 @@ impl fmt::Display for DoctorReport {
         }
         for slot in &self.slots {
             match &slot.token {
-                Ok(token) => {
+                // Many libraries keep one blank token ready to be initialised.
+                Some(token) if !token.is_initialized => {
+                    writeln!(f, "\nslot    {}: a token that is not initialised", slot.slot_id)?;
+                    continue;
+                }
+                Some(token) => {
                     writeln!(f, "\ntoken   {} (serial {}, slot {})", token.label, token.serial, slot.slot_id)?;
                     writeln!(f, "        {} {}, firmware {}", token.manufacturer, token.model, token.firmware)?;
                     for remark in token.remarks() {
                         writeln!(f, "        ! {remark}")?;
                     }
                 }
-                Err(error) => writeln!(f, "\nslot {}: the library does not describe its token: {error}", slot.slot_id)?,
+                None => {
+                    let problem = slot.problem.as_deref().unwrap_or_default();
+                    writeln!(f, "\nslot    {}: the library does not describe its token: {problem}", slot.slot_id)?;
+                }
             }
             for mechanism in &slot.mechanisms {
                 let mark = if mechanism.is_listed { "ok" } else { "! " };

@@ -14,11 +14,12 @@ impl DeviceUri {
     ///
     /// Idempotent: a key with one of `ids` that is there already is used, a missing one is made, so
     /// that a call which was interrupted is finished by calling again. `check_input` is what the
-    /// check value is computed from (`docs/formats.md` §2). Blocks, for seconds on a slow token.
+    /// check value is computed from (`docs/formats.md` §2). After an error, keys that were made already
+    /// stay, for another call or for [`DeviceUri::remove`]. Blocks, for seconds on a slow token.
     ///
     /// # Errors
     /// Any [`DeviceError`]; [`DeviceError::WeakToken`] if the token does not keep the root key's
-    /// promises (PKCS#11 §4.10: sensitive, never extractable, not modifiable), in which case the key
+    /// promises (PKCS#11 v3.0 §4.9, §4.10: sensitive, never extractable, not modifiable), in which case the key
     /// that was just made is destroyed; [`DeviceError::FileExists`] if a key file with other keys
     /// stands where the software device's should go.
     pub fn provision(&self, ids: &KeyIds, check_input: &[u8]) -> Result<DeviceProfile, DeviceError> {
@@ -53,7 +54,9 @@ impl DeviceUri {
     ///
     /// Checks the serial number, that each key is there exactly once, and that the audit key is the
     /// profile's, by a signature. That the root keys answer their check values is the caller's to
-    /// check. The PIN is tried once, and forgotten after the login. Blocks, for seconds on a slow token.
+    /// check. The PIN is tried once, and forgotten after the login. A process that is logged in to the
+    /// token already stays so, and the token does not look at the PIN again (PKCS#11 v3.0 §5.6.8).
+    /// Blocks, for seconds on a slow token.
     ///
     /// # Errors
     /// [`DeviceError::WrongToken`] and [`DeviceError::WrongKey`] if the device is another,

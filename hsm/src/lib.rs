@@ -19,6 +19,9 @@
 //! This is the only crate that loads a vendor's library. What is derived from the keys, and what is
 //! stored, is left to `strongroom`.
 
+#[cfg(not(any(feature = "pkcs11", feature = "software")))]
+compile_error!("a key device needs feature `pkcs11` or `software`");
+
 mod deployment;
 #[cfg(feature = "pkcs11")]
 mod doctor;
@@ -30,7 +33,6 @@ mod pkcs11;
 mod signature;
 #[cfg(feature = "software")]
 mod software;
-#[cfg(any(feature = "pkcs11", feature = "software"))]
 mod stack;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -4,12 +4,7 @@
 //! others can read is used, with a warning: orchestrators mount secrets world-readable inside a
 //! container of one user, and refusing there would stop a service without protecting anyone.
 
-use std::{
-    env,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read, path::Path};
 
 use secrecy::SecretBox;
 use strongroom::device::DeviceError;
@@ -24,8 +19,8 @@ const PIN_CREDENTIAL: &str = "pin";
 
 /// The file that holds the token's PIN: the URI's `pin-source`, else the service's credential.
 #[cfg(feature = "pkcs11")]
-pub(crate) fn pin_path(source: Option<&Path>) -> Result<PathBuf, DeviceError> {
-    match (source, env::var_os("CREDENTIALS_DIRECTORY")) {
+pub(crate) fn pin_path(source: Option<&Path>) -> Result<std::path::PathBuf, DeviceError> {
+    match (source, std::env::var_os("CREDENTIALS_DIRECTORY")) {
         (Some(path), _) => Ok(path.to_owned()),
         (None, Some(folder)) => Ok(Path::new(&folder).join(PIN_CREDENTIAL)),
         (None, None) => Err(DeviceError::Uri(

@@ -8,7 +8,7 @@ use strongroom::device::DeviceError;
 
 use crate::{DeviceUri, KeyIds};
 
-pub use softhsm::{SoftHsm, softhsm_module};
+pub use softhsm::{SO_PIN, SoftHsm, softhsm_module};
 
 /// How many times this thread has called `C_Login`, by opening or provisioning tokens.
 pub fn login_attempts() -> usize {

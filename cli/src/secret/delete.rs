@@ -19,7 +19,7 @@ use crate::{
 Examples:
   strongroom secret delete staging/db/password
   strongroom secret delete staging/db/password --expect 3 --yes")]
-pub(super) struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     /// Which secret
     path: String,
     /// Only if this is the current version

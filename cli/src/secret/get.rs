@@ -27,7 +27,7 @@ Examples:
   psql \"postgres://app:$(strongroom secret get prod/db/password)@db/app\"
   strongroom secret get prod/tls/key --file key.pem
   strongroom secret get prod/db/password --version 2 -o json")]
-pub(super) struct GetArgs {
+pub(crate) struct GetArgs {
     /// Which secret
     path: String,
     /// Which version [default: the current one]

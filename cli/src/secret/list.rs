@@ -20,7 +20,7 @@ Examples:
   strongroom secret list
   strongroom secret list prod/db
   strongroom secret list prod --all -o json | jq -r '.entries[].path'")]
-pub(super) struct ListArgs {
+pub(crate) struct ListArgs {
     /// Which folder [default: the top]
     #[arg(default_value = "", hide_default_value = true)]
     folder: String,

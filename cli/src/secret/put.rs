@@ -26,7 +26,7 @@ Examples:
   strongroom secret put prod/tls/key --file key.pem --label owner=web --description 'for www'
   strongroom secret put prod/db/config --json < config.json
   strongroom secret put prod/db/password --expect 0             # only if there is none yet")]
-pub(super) struct PutArgs {
+pub(crate) struct PutArgs {
     /// Where, such as prod/db/password
     path: String,
     /// Read the value from this file, byte for byte; `-` is stdin
@@ -64,7 +64,8 @@ impl PutArgs {
         let path: SecretPath = self.path.parse()?;
         let options = self.options()?;
         // Whoever is asked for a value should not learn afterwards that the command was wrong.
-        (app.tenant()?, app.context()?);
+        app.tenant()?;
+        app.context()?;
         let value = Source { kind: self.kind(), file: self.file.as_deref(), keep_newline: self.raw }.read()?;
         let put = app.in_secrets(async |secrets| Ok(secrets.put(&path, value, options).await?))?;
         let reply = Reply { path: path.as_str(), version: put.version.0, receipt: (&put.receipt).into() };

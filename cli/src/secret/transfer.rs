@@ -29,7 +29,7 @@ Examples:
   strongroom secret import --prefix prod/api .env
   sops -d secrets.json | strongroom secret import --format json -
   strongroom secret import --prefix prod/api --new-only .env    # touches nothing that exists")]
-pub(super) struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The document; `-` is stdin
     file: PathBuf,
     /// Folder to import into [default: the top]
@@ -59,7 +59,8 @@ struct Imported<'a> {
 impl ImportArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let folder: Folder = self.prefix.parse()?;
-        (app.tenant()?, app.context()?);
+        app.tenant()?;
+        app.context()?;
         let document = input::read_document(&self.file)?;
         let entries = match Document::of(self.format, Some(&self.file)) {
             Document::Env => dotenv::parse(&document)?,
@@ -92,7 +93,7 @@ impl ImportArgs {
 Examples:
   strongroom secret export --prefix prod/api --format env
   strongroom secret export --format json --file acme.json")]
-pub(super) struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// Folder to export [default: the top]
     #[arg(long, value_name = "FOLDER", default_value = "", hide_default_value = true)]
     prefix: String,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{SecretPath, VersionInfo, Versions};
+use strongroom::{SecretPath, VersionInfo, VersionState, Versions};
 
 use crate::{
     app::App,
@@ -17,7 +17,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   strongroom secret versions prod/db/password")]
-pub(super) struct VersionsArgs {
+pub(crate) struct VersionsArgs {
     /// Which secret
     path: String,
 }
@@ -63,11 +63,20 @@ impl From<&VersionInfo> for VersionJson {
     fn from(info: &VersionInfo) -> Self {
         Self {
             version: info.version.0,
-            state: info.state.as_str(),
+            state: state(info.state),
             current: info.is_current,
             created: output::exact_time(info.created_at),
             expires: info.expires_at.map(output::exact_time),
         }
+    }
+}
+
+fn state(state: VersionState) -> &'static str {
+    match state {
+        VersionState::Enabled => "enabled",
+        VersionState::Disabled => "disabled",
+        VersionState::Deleted => "deleted",
+        VersionState::Destroyed => "destroyed",
     }
 }
 
@@ -82,7 +91,12 @@ fn text(path: &SecretPath, found: &Versions) -> String {
     let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", ""]);
     for info in &found.versions {
         let current = if info.is_current { "current" } else { "" };
-        table.row([info.version.0.to_string(), info.state.as_str().into(), output::time(info.created_at), current.into()]);
+        table.row([
+            info.version.0.to_string(),
+            state(info.state).into(),
+            output::time(info.created_at),
+            current.into(),
+        ]);
     }
     text + "\n" + &table.finish()
 }

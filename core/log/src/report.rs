@@ -136,6 +136,8 @@ pub struct Finding {
 pub(crate) struct At<'a> {
     /// The record it is about: findings are listed in this order.
     pub(crate) place: u64,
+    /// It is about a commit as a whole, so what is wrong with its lines comes first.
+    pub(crate) after_lines: bool,
     pub(crate) log: Option<&'a str>,
     pub(crate) seq: Option<u64>,
     pub(crate) commit: Option<u64>,
@@ -144,17 +146,21 @@ pub(crate) struct At<'a> {
 /// Collects findings: each once, in the order of the log, up to a limit.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    list: Vec<(u64, Finding)>,
+    list: Vec<((u64, bool), Finding)>,
     omitted: u64,
     verdict: Option<Verdict>,
 }
 
 impl Findings {
     pub(crate) fn add(&mut self, code: FindingCode, at: &At<'_>, detail: impl Into<String>) {
-        let same = |(_, known): &(u64, Finding)| {
+        let detail = detail.into();
+        // A log that does not belong here is one finding, however many lines it has.
+        let whole_log = [LINE_LOG.name, LINE_ORIGIN.name].contains(&code.name);
+        let same = |(_, known): &(_, Finding)| {
             known.code == code.name
-                && (known.log.as_deref(), known.seq, known.commit) == (at.log, at.seq, at.commit)
-                && (at.log.is_some() || at.commit.is_some())
+                && known.log.as_deref() == at.log
+                && (whole_log || (known.seq, known.commit) == (at.seq, at.commit))
+                && (at.log.is_some() || at.commit.is_some() || known.detail == detail)
         };
         if self.list.iter().any(same) {
             return;
@@ -165,8 +171,8 @@ impl Findings {
             return;
         }
         let log = at.log.map(str::to_owned);
-        let finding = Finding { code: code.name, log, seq: at.seq, commit: at.commit, detail: detail.into() };
-        self.list.push((at.place, finding));
+        let finding = Finding { code: code.name, log, seq: at.seq, commit: at.commit, detail };
+        self.list.push(((at.place, at.after_lines), finding));
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -324,7 +330,7 @@ mod tests {
     #[test]
     fn findings_are_listed_once_in_order_and_up_to_a_limit() {
         let mut findings = Findings::default();
-        let at = |seq| At { place: 1_000 - seq, log: Some("l"), seq: Some(seq), commit: None };
+        let at = |seq| At { place: 1_000 - seq, log: Some("l"), seq: Some(seq), ..At::default() };
         for seq in 0..FINDINGS_MAX as u64 + 5 {
             findings.add(LINE_SEQ, &at(seq), "");
             findings.add(LINE_SEQ, &at(seq), "again");

@@ -46,8 +46,8 @@ pub(crate) struct Founding {
     pub(crate) deployment: DeploymentId,
     /// The origin in the generation that is written.
     pub(crate) origin: Origin,
-    /// Begin this generation with the first commit: after a restore.
-    pub(crate) opens_generation: bool,
+    /// Begin this generation with the first commit, for this sealed reason: after a restore.
+    pub(crate) opens_for: Option<Vec<u8>>,
 }
 
 pub(crate) struct Sequencer {
@@ -415,7 +415,7 @@ impl Sequencer {
             return Ok(None);
         };
         if stored.generation != generation {
-            if self.founding.opens_generation && stored.generation + 1 == generation {
+            if self.founding.opens_for.is_some() && stored.generation + 1 == generation {
                 self.state = None;
                 return Ok(None);
             }
@@ -509,6 +509,7 @@ impl Sequencer {
             opened_at: self.clock.now().0,
             previous_size: before.commits,
             previous_root: Some(*before_root.as_bytes()),
+            reason: self.founding.opens_for.clone().unwrap_or_default(),
             checkpoint: Vec::new(),
         };
         transaction.open_generation(&OpenGeneration {

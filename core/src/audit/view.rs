@@ -1,7 +1,7 @@
 //! The audit log as it is read: shown to people, verified, exported. Each of these is recorded itself.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -410,9 +410,8 @@ fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
         let damaged = |_| Error::new(Code::StoreDamaged).detail(format!("line {} of the log", row.log_seq));
         let line = parse_line(&row.line).map_err(damaged)?;
         let handle = hex_array::<16>(line.who_id).unwrap_or_default();
-        if !actors.contains_key(&handle) {
-            let name = actor_name(step, handle)?;
-            actors.insert(handle, name);
+        if let hash_map::Entry::Vacant(unknown) = actors.entry(handle) {
+            unknown.insert(actor_name(step, handle)?);
         }
         let actor = match line.who_type {
             "system" => Some("system".to_owned()),

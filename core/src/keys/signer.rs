@@ -47,6 +47,11 @@ impl LockedSigner {
         self.public.to_bytes()
     }
 
+    #[cfg(test)]
+    pub(crate) fn expose_seed(&self) -> &[u8; 32] {
+        self.seed.expose_key().unwrap()
+    }
+
     /// Signs: Ed25519 as in RFC 8032.
     ///
     /// Uses dalek's low-level signing because the public key is known: making a `SigningKey` of the

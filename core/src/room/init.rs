@@ -18,7 +18,7 @@ use crate::{
     memory::Arena,
     room::{LineFacts, change_of},
     seal::Subject,
-    store::{Change, DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber, TenantRow},
+    store::{Change, DeploymentRow, SqliteStore, Store, TenantNumber, TenantRow},
 };
 
 /// The ids of the keys that a device is asked to make: random, and written down before.
@@ -103,7 +103,7 @@ impl Strongroom {
         let receipt = if deployment.database().exists() {
             None
         } else {
-            let receipt = build(deployment, &building, &init, &intent, id, profile, &device, options.clone()).await?;
+            let receipt = build(&building, &init, &intent, id, profile, &device, options.clone()).await?;
             fs::rename(&building, deployment.database()).map_err(|error| unwritable(&building, error))?;
             sync_folder_of(&building)?;
             Some(receipt)
@@ -197,7 +197,6 @@ impl Intent {
 /// Makes the whole database under another name: its first commit is the deployment.
 #[allow(clippy::too_many_arguments, reason = "the parts of one deployment, named once")]
 async fn build(
-    deployment: &Deployment,
     building: &std::path::Path,
     init: &Init,
     intent: &Intent,
@@ -250,10 +249,9 @@ async fn build(
     };
     sys.mac = keys.row_mac(&sys)?;
 
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building, Maintenance::Inline)?);
-    let parts =
-        Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_generation: false };
-    let room = parts.assemble(deployment)?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building)?);
+    let parts = Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_for: None };
+    let room = parts.assemble()?;
     let keys = Arc::new(keys);
     room.room.keys.insert(Arc::clone(&keys));
     let receipt = room.room.found(&keys, row, sys, &init.context).await;

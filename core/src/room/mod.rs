@@ -18,7 +18,7 @@ pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
 pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
-pub use tenants::{Admin, TenantInfo, TenantState, Tenants};
+pub use tenants::{Admin, ExportedKey, TenantInfo, TenantState, Tenants};
 
 use strongroom_log::{Origin, RootKey};
 
@@ -34,7 +34,7 @@ use crate::{
     room::actors::Actors,
     seal::Subject,
     secrets::Secrets,
-    store::{Store, TenantNumber, TenantRow},
+    store::{TenantNumber, TenantRow},
 };
 
 /// How long the device has to derive a tenant's key.
@@ -49,18 +49,17 @@ const DERIVATIONS_MAX: usize = 8;
 /// that act in somebody's name.
 #[derive(Clone, Debug)]
 pub struct Strongroom {
-    room: Arc<Room>,
+    pub(crate) room: Arc<Room>,
 }
 
 /// What all handles share.
 pub(crate) struct Room {
-    deployment: DeploymentId,
+    pub(crate) deployment: DeploymentId,
     pub(crate) origin: Origin,
     pub(crate) root_key: RootKey,
     sys: TenantRef,
-    store: Arc<dyn Store>,
-    device: Arc<dyn KeyDevice>,
-    readers: Readers,
+    pub(crate) device: Arc<dyn KeyDevice>,
+    pub(crate) readers: Readers,
     writer: Writer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -70,7 +69,8 @@ pub(crate) struct Room {
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Actors,
     profile: DeviceProfile,
-    folder: std::path::PathBuf,
+    /// The sealed reason for which this room opened a generation; empty if it did not.
+    pub(crate) opens_for: Vec<u8>,
 }
 
 impl fmt::Debug for Room {

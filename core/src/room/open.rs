@@ -20,6 +20,7 @@ use crate::{
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
     random::{Random, SystemRandom},
     readers::Readers,
+    seal::Subject,
     store::{DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber},
 };
 
@@ -104,7 +105,7 @@ impl Strongroom {
     pub async fn open_with(deployment: &Deployment, device: Arc<dyn KeyDevice>, options: OpenOptions) -> Result<Self> {
         deployment.demand()?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&deployment.database(), options.maintenance)?);
-        Self::open_store(deployment, store, device, options, false).await
+        Self::open_store(store, device, options, None).await
     }
 
     /// Opens a deployment in a store that is open.
@@ -112,21 +113,15 @@ impl Strongroom {
     /// # Errors
     /// As [`Strongroom::open`].
     #[cfg(any(test, feature = "testing"))]
-    pub async fn open_in(
-        deployment: &Deployment,
-        store: Arc<dyn Store>,
-        device: Arc<dyn KeyDevice>,
-        options: OpenOptions,
-    ) -> Result<Self> {
-        Self::open_store(deployment, store, device, options, false).await
+    pub async fn open_in(store: Arc<dyn Store>, device: Arc<dyn KeyDevice>, options: OpenOptions) -> Result<Self> {
+        Self::open_store(store, device, options, None).await
     }
 
     pub(crate) async fn open_store(
-        deployment: &Deployment,
         store: Arc<dyn Store>,
         device: Arc<dyn KeyDevice>,
         options: OpenOptions,
-        opens_generation: bool,
+        opens_for: Option<&str>,
     ) -> Result<Self> {
         let row = store.snapshot()?.deployment()?.ok_or(Code::DeploymentUnfinished)?;
         let profile = DeviceProfile::from_bytes(&row.profile)?;
@@ -135,8 +130,15 @@ impl Strongroom {
         let arena = Arena::new(options.arena_bytes, options.locking)?;
         let sys = sys_keys(&*store, &row, &profile, &*device, &arena).await?;
         sys.check_row(&row).map_err(|_| Error::new(Code::Integrity).detail("the deployment's row"))?;
-        let parts = Parts { row, profile, store, device, arena, options, opens_generation };
-        let room = parts.assemble(deployment)?;
+        let opens_for = match opens_for {
+            Some(reason) => {
+                let subject = Subject::GenerationReason(row.sys_ref);
+                Some(sys.seal_name(subject, reason.as_bytes(), &*options.random)?)
+            }
+            None => None,
+        };
+        let parts = Parts { row, profile, store, device, arena, options, opens_for };
+        let room = parts.assemble()?;
         room.room.keys.insert(Arc::new(sys));
         Ok(room)
     }
@@ -150,20 +152,22 @@ pub(super) struct Parts {
     pub(super) device: Arc<dyn KeyDevice>,
     pub(super) arena: Arc<Arena>,
     pub(super) options: OpenOptions,
-    pub(super) opens_generation: bool,
+    /// The sealed reason for which the next generation is opened.
+    pub(super) opens_for: Option<Vec<u8>>,
 }
 
 impl Parts {
     /// Starts the threads.
-    pub(super) fn assemble(self, deployment: &Deployment) -> Result<Strongroom> {
-        let Self { row, profile, store, device, arena, options, opens_generation } = self;
+    pub(super) fn assemble(self) -> Result<Strongroom> {
+        let Self { row, profile, store, device, arena, options, opens_for } = self;
         let damaged = |_| Error::new(Code::StoreDamaged).detail("the deployment's origin");
         let first = Origin::parse(&row.origin).map_err(damaged)?;
-        let generation = row.generation.max(1) + u32::from(opens_generation);
+        let generation = row.generation.max(1) + u32::from(opens_for.is_some());
         let origin = first.at_generation(generation);
         let root_key = RootKey::of(&first, &profile.audit.key).map_err(damaged)?;
         let OpenOptions { clock, random, keys_ttl, .. } = options;
-        let founding = Founding { deployment: row.deployment, origin: origin.clone(), opens_generation };
+        let founding = Founding { deployment: row.deployment, origin: origin.clone(), opens_for: opens_for.clone() };
+        let opens_for = opens_for.unwrap_or_default();
         let sequencer = Sequencer::new(
             founding,
             Arc::clone(&store),
@@ -179,7 +183,6 @@ impl Parts {
             sys: row.sys_ref,
             readers: Readers::start(&store)?,
             writer: Writer::start(sequencer)?,
-            store,
             device,
             keys: KeyCache::new(Arc::clone(&clock), keys_ttl),
             clock,
@@ -189,7 +192,7 @@ impl Parts {
             names: Mutex::new(HashMap::new()),
             actors: Actors::default(),
             profile,
-            folder: deployment.folder().to_owned(),
+            opens_for,
         };
         Ok(Strongroom { room: Arc::new(room) })
     }

@@ -39,7 +39,6 @@ pub(crate) struct Step<'a> {
     pub(crate) tenant: &'a TenantRow,
     pub(crate) room: &'a Room,
     pub(crate) now: Timestamp,
-    pub(crate) request: [u8; 16],
     /// Stored with the line, if the work succeeds.
     pub(crate) changes: Vec<Change>,
     /// What the operation's line names.
@@ -235,7 +234,6 @@ impl Room {
             tenant: &row,
             room: self,
             now: self.clock.now(),
-            request,
             changes: Vec::new(),
             line: LineFacts::default(),
             parts: Vec::new(),

@@ -29,7 +29,7 @@ use header::{ALGORITHM_XAES_256_GCM, HEADER_BYTES, NONCE_BYTES};
 const TAG_BYTES: usize = 16;
 
 /// What sealing adds to the encoded content, in bytes.
-pub const SEALED_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
+pub(crate) const SEALED_OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 
 /// What has a sealed name or other text. Part of the associated data, so that nothing opens as something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,8 @@ pub enum Subject {
     ActorName(Handle),
     /// A tenant's name. Sealed by `sys`.
     TenantName(TenantRef),
+    /// Why a log generation was opened. Sealed by `sys`, whose ref this is.
+    GenerationReason(TenantRef),
 }
 
 /// Where sealed bytes belong.
@@ -79,6 +81,7 @@ impl Place {
             Subject::FolderName(folder) => ("folder.name", *folder.as_bytes()),
             Subject::ActorName(handle) => ("actor.name", *handle.as_bytes()),
             Subject::TenantName(named) => ("tenant.name", *named.as_bytes()),
+            Subject::GenerationReason(sys) => ("generation.reason", *sys.as_bytes()),
         };
         Self { deployment, tenant, kind, format: header::FORMAT_STORED_VALUE, object, version: 0 }
     }

@@ -21,7 +21,7 @@ impl After {
         Self::default()
     }
 
-    /// A cursor in text form, from [`After::to_string`].
+    /// A cursor in text form, as it prints.
     ///
     /// # Errors
     /// `CursorInvalid`.

@@ -61,6 +61,16 @@ pub enum VersionState {
 }
 
 impl VersionState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
     /// The stored number.
     pub(crate) fn number(self) -> u8 {
         match self {
@@ -108,13 +118,9 @@ impl Secrets {
     fn full_folder(&self, folder: &Folder) -> Result<Folder> {
         if folder.is_root() { Ok(self.folder.clone()) } else { self.folder.child(folder.as_str()) }
     }
-
-    /// The path as the caller knows it.
-    fn relative(&self, path: &SecretPath) -> Result<SecretPath> {
-        relative(path, &self.folder)
-    }
 }
 
+/// The path as a caller knows it who is confined to a folder.
 fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
     path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse()
 }

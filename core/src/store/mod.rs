@@ -3,7 +3,7 @@
 //! Two halves. A [`Snapshot`] reads, consistently, from any thread. A [`Transaction`] is what the one
 //! writer thread of a process uses: it holds the head that all writers of all processes take turns
 //! at, applies changes, appends lines, and makes everything durable together or nothing at all.
-//! Sequencing, hashing and signing are not here ([`crate::audit`]), nor is any key.
+//! Sequencing, hashing and signing are not here, nor is any key.
 
 mod rows;
 #[cfg(feature = "sqlite")]

@@ -234,6 +234,8 @@ pub struct GenerationRow {
     pub previous_size: u64,
     /// Root of that head log; `None` in generation 1.
     pub previous_root: Option<[u8; 32]>,
+    /// Why it was opened, sealed under `sys`; empty in generation 1.
+    pub reason: Vec<u8>,
     /// The last checkpoint of this generation, once another one is open; empty until then.
     pub checkpoint: Vec<u8>,
 }

@@ -3,10 +3,9 @@
 use std::{
     collections::HashSet,
     future::Future,
-    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    task::{Context, Waker},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,20 +26,7 @@ const ROUNDS: u8 = 32;
 
 /// Runs a future to its end on this thread, without a runtime: devices must not need one.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
+    crate::runtime::block_on(future)
 }
 
 /// Checks everything that [`KeyDevice`] promises and that can be seen from outside.
@@ -121,7 +107,7 @@ fn many_callers_get_their_own_answers(device: &Arc<dyn KeyDevice>) {
                     let round = (round ^ number.wrapping_mul(37)) % ROUNDS;
                     let answer = prf(device, root, &[round]);
                     assert_eq!(answer.expose_key(), want[usize::from(round)].expose_key(), "another caller's answer");
-                    if round % 8 == 0 {
+                    if round.is_multiple_of(8) {
                         let message = [number, round];
                         let signature = ed25519_dalek::Signature::from_bytes(&sign(device, &message));
                         assert!(key.verify_strict(&message, &signature).is_ok(), "another caller's signature");
@@ -140,7 +126,7 @@ fn dropped_calls_do_no_harm(device: &Arc<dyn KeyDevice>) {
         for call in &mut calls {
             let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }
-        if round % 2 == 0 {
+        if u32::is_multiple_of(round, 2) {
             thread::yield_now();
         }
     }

@@ -138,7 +138,7 @@ pub fn version_row(n: u32, version: u64) -> VersionRow {
         version,
         state: 1,
         created_at: 12,
-        expires_at: (version % 2 == 0).then_some(13),
+        expires_at: version.is_multiple_of(2).then_some(13),
         value: vec![14; 100],
         revision: 1,
         mac: [15; 32],
@@ -216,7 +216,7 @@ fn everything(store: &dyn Store) -> String {
     let mut view = store.snapshot().unwrap();
     let mut all = format!("{:?}", view.deployment().unwrap());
     all += &format!("{:?}{:?}{:?}", view.tenant(TenantNumber::SYS), view.tenants(), view.log_heads());
-    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(), view.head());
+    all += &format!("{:?}{:?}{:?}", view.generations(), view.epochs(0, 100), view.head());
     for tenant in [5, 7].map(TenantNumber) {
         for n in 0..4 {
             let secret = ObjectId::from_bytes(bytes(3, n));
@@ -241,6 +241,7 @@ fn empty(Pair { store, .. }: &Pair) {
     assert_eq!(view.head().unwrap(), None);
     assert_eq!(view.tenants().unwrap(), []);
     assert_eq!(view.generations().unwrap(), []);
+    assert_eq!(view.epoch_last().unwrap(), 0);
     assert_eq!(view.lines(0, 10).unwrap(), []);
     assert_eq!(view.lines_of(TenantNumber::SYS, 1, 0, 10).unwrap(), []);
     drop(view);
@@ -262,6 +263,7 @@ fn deployment(Pair { store, other }: &Pair) {
         opened_at: row.created_at,
         previous_size: 0,
         previous_root: None,
+        reason: Vec::new(),
         checkpoint: Vec::new(),
     };
     assert_eq!(other.snapshot().unwrap().generations().unwrap(), [first]);
@@ -408,8 +410,8 @@ fn folders(Pair { store, .. }: &Pair) {
     let five = TenantNumber(5);
     assert_eq!(view.folder(five, &inner.name_hash).unwrap(), Some(inner.clone()), "one that exists is left alone");
     assert_eq!(view.folder(TenantNumber(7), &inner.name_hash).unwrap(), None);
-    assert_eq!(view.folders_in(five, &ROOT, 10).unwrap(), [outer.clone()]);
-    assert_eq!(view.folders_in(five, &outer.name_hash, 10).unwrap(), [inner.clone()]);
+    assert_eq!(view.folders_in(five, &ROOT, 10).unwrap(), std::slice::from_ref(&outer));
+    assert_eq!(view.folders_in(five, &outer.name_hash, 10).unwrap(), std::slice::from_ref(&inner));
     assert_eq!(view.folders_in(five, &outer.name_hash, 0).unwrap(), []);
     let both = [secret_row(1, inner.name_hash), secret_row(2, inner.name_hash)];
     assert_eq!(view.secrets_in(five, &inner.name_hash, 10).unwrap(), both);
@@ -499,7 +501,12 @@ fn epochs(Pair { store, other }: &Pair) {
         EpochRow { closed: true, checkpoint: Some(b"kept".to_vec()), ..epoch_row(2) },
         epoch_row(3),
     ];
-    assert_eq!(other.snapshot().unwrap().epochs().unwrap(), want);
+    let mut view = other.snapshot().unwrap();
+    assert_eq!(view.epochs(0, 10).unwrap(), want);
+    assert_eq!(view.epochs(1, 1).unwrap(), want[1..2]);
+    assert_eq!(view.epochs(3, 10).unwrap(), []);
+    assert_eq!(view.epochs_open().unwrap(), want[2..]);
+    assert_eq!(view.epoch_last().unwrap(), 3);
 }
 
 fn all_or_nothing(Pair { store, .. }: &Pair) {
@@ -541,6 +548,8 @@ fn all_or_nothing(Pair { store, .. }: &Pair) {
 pub struct Appender {
     /// The head after the last commit.
     pub head: HeadRow,
+    /// What the lines say; if empty, each says where it is.
+    pub line: Vec<u8>,
     sizes: Vec<(TenantNumber, u64)>,
 }
 
@@ -563,7 +572,7 @@ impl Appender {
         for log in logs {
             sizes.push((*log, view.log_head(*log)?.map_or(0, |head| head.size)));
         }
-        Ok(Self { head, sizes })
+        Ok(Self { head, line: Vec::new(), sizes })
     }
 
     /// One commit of this many lines, dealt out to the logs in turn.
@@ -573,7 +582,10 @@ impl Appender {
             self.head.last_seq += 1;
             let logs = self.sizes.len();
             let (tenant, size) = &mut self.sizes[usize::try_from(self.head.last_seq).expect("64 bits") % logs];
-            let line = format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes();
+            let line = match &self.line[..] {
+                [] => format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes(),
+                line => line.to_vec(),
+            };
             rows.push(LineRow { seq: self.head.last_seq, tenant: *tenant, log_seq: *size, line });
             *size += 1;
         }
@@ -632,6 +644,9 @@ fn recording(Pair { store, other }: &Pair) {
     assert_eq!(view.lines(490, 3).unwrap(), rows[490..493]);
     assert_eq!(view.lines(495, 3).unwrap(), []);
     assert_eq!(view.lines(u64::MAX, 3).unwrap(), []);
+    assert_eq!(view.tenants_with_lines(0).unwrap(), LOGS);
+    assert_eq!(view.tenants_with_lines(494).unwrap(), [rows[494].tenant]);
+    assert_eq!(view.tenants_with_lines(495).unwrap(), []);
     let commits = view.commits(0, 100).unwrap();
     assert_eq!(commits.iter().map(|commit| commit.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(commits[2].last_seq, 66);
@@ -701,6 +716,7 @@ fn generations(Pair { store, other }: &Pair) {
         opened_at: 77,
         previous_size: 1,
         previous_root: Some([8; 32]),
+        reason: b"sealed".to_vec(),
         checkpoint: Vec::new(),
     };
     let head = HeadRow { generation: 2, commits: 0, lines: 0, checkpoint: Vec::new(), ..appender.head.clone() };

@@ -255,7 +255,7 @@ impl Shared {
             let is_expired = state.callers.get(&call).is_none_or(|(deadline, _)| *deadline <= Instant::now());
             drop(state);
             let answer = if is_expired { Err(DeviceError::Timeout) } else { hand.work(&work) };
-            self.note(answer.as_ref().err());
+            self.note(answer.as_ref());
             let reply = self.lock().take_caller(call);
             // Outside the lock: sending wakes the caller, who may come straight back.
             if let Some(reply) = reply {
@@ -272,7 +272,7 @@ impl Shared {
             let now = Instant::now();
             if let Some(reply) = state.take_expired(now) {
                 drop(state);
-                self.note(Some(&DeviceError::Timeout));
+                self.note(Err(&DeviceError::Timeout));
                 let _ = reply.send(Err(DeviceError::Timeout));
                 state = self.lock();
                 continue;
@@ -285,17 +285,15 @@ impl Shared {
         }
     }
 
-    /// Remembers how the device was.
-    fn note(&self, error: Option<&DeviceError>) {
-        let health = match error {
-            None => HEALTH_OK,
-            Some(DeviceError::WrongKey(_) | DeviceError::WrongAnswer(_)) => HEALTH_WRONG_KEY,
-            Some(DeviceError::Timeout) => HEALTH_DEGRADED,
-            Some(DeviceError::Unavailable(_) | DeviceError::KeyMissing(_) | DeviceError::KeyAmbiguous(_)) => {
-                HEALTH_DOWN
-            }
+    /// Remembers how the device was. That it signs does not show that it has its root keys.
+    fn note(&self, answer: Result<&Answer, &DeviceError>) {
+        let health = match answer {
+            Ok(Answer::Prk(_)) => HEALTH_OK,
+            Err(DeviceError::WrongKey(_) | DeviceError::WrongAnswer(_)) => HEALTH_WRONG_KEY,
+            Err(DeviceError::Timeout) => HEALTH_DEGRADED,
+            Err(DeviceError::Unavailable(_) | DeviceError::KeyMissing(_) | DeviceError::KeyAmbiguous(_)) => HEALTH_DOWN,
             // Says nothing about the device.
-            Some(_) => return,
+            Ok(Answer::Signature(_)) | Err(_) => return,
         };
         self.health.store(health, Ordering::Relaxed);
     }
@@ -305,3 +303,141 @@ const HEALTH_OK: u8 = 0;
 const HEALTH_DEGRADED: u8 = 1;
 const HEALTH_DOWN: u8 = 2;
 const HEALTH_WRONG_KEY: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        task::{Context, Waker},
+    };
+
+    use strongroom::testing::device::block_on;
+
+    use super::*;
+
+    /// Does each piece of work when it is told to, and reports it.
+    struct Puppet {
+        orders: mpsc::Receiver<()>,
+        done: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Hand for Puppet {
+        fn work(&mut self, work: &Work) -> Result<Answer, DeviceError> {
+            let Work::Prf { input, .. } = work else { panic!("only derives") };
+            // As inside a library that does not return, until the test drops its end.
+            let _ = self.orders.recv();
+            let _ = self.done.send(input.clone());
+            Ok(Answer::Prk(Prk::from_slice(&[input[0]; 32]).unwrap()))
+        }
+    }
+
+    /// A pool with one thread, its strings, and what it has done.
+    fn puppet() -> (Pool, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
+        let (order, orders) = mpsc::channel();
+        let (done, seen) = mpsc::channel();
+        (Pool::start(vec![Puppet { orders, done }]).unwrap(), order, seen)
+    }
+
+    fn ask(byte: u8) -> Work {
+        Work::Prf { root: RootVersion::FIRST, input: vec![byte] }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    /// Waits until the one thread has taken what was queued.
+    fn wait_until_taken(pool: &Pool) {
+        while !pool.shared.lock().waiting.is_empty() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn callers_are_answered_at_their_deadline_though_the_library_is_stuck() {
+        let (pool, order, seen) = puppet();
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for millis in [300, 50, 120] {
+                let pool = &pool;
+                scope.spawn(move || {
+                    let deadline = Instant::now() + Duration::from_millis(millis);
+                    let got = block_on(pool.submit(ask(1), deadline));
+                    assert!(matches!(got, Err(DeviceError::Timeout)), "{got:?}");
+                    let late = Instant::now() - deadline;
+                    assert!(late < Duration::from_millis(200), "{late:?} late");
+                });
+            }
+        });
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert_eq!(pool.health(), Health::Degraded);
+        // When it returns, the pool is well, and what timed out in the queue is not done any more.
+        order.send(()).unwrap();
+        order.send(()).unwrap();
+        assert!(matches!(block_on(pool.submit(ask(9), soon())), Ok(Answer::Prk(prk)) if prk.expose_key() == &[9; 32]));
+        assert_eq!(pool.health(), Health::Ok);
+        drop(order);
+        drop(pool);
+        assert_eq!(seen.iter().collect::<Vec<_>>(), [vec![1], vec![9]]);
+    }
+
+    #[test]
+    fn a_dropped_call_leaves_the_queue() {
+        let (pool, order, seen) = puppet();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut first = Box::pin(pool.submit(ask(1), soon()));
+        let mut second = Box::pin(pool.submit(ask(2), soon()));
+        assert!(first.as_mut().poll(&mut context).is_pending());
+        wait_until_taken(&pool);
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        drop((first, second));
+        let state = pool.shared.lock();
+        assert!(state.waiting.is_empty() && state.callers.is_empty() && state.deadlines.is_empty());
+        drop(state);
+        drop(order);
+        assert!(block_on(pool.submit(ask(3), soon())).is_ok());
+        drop(pool);
+        assert_eq!(seen.iter().collect::<Vec<_>>(), [vec![1], vec![3]], "the first was begun, the second never");
+    }
+
+    #[test]
+    fn one_call_more_than_the_queue_holds_is_refused() {
+        let (pool, order, _seen) = puppet();
+        let mut context = Context::from_waker(Waker::noop());
+        let mut calls: Vec<_> = Vec::new();
+        for number in 0..=WAITING_CALLS_MAX {
+            calls.push(Box::pin(pool.submit(ask(0), soon())));
+            assert!(calls[number].as_mut().poll(&mut context).is_pending(), "call {number}");
+            if number == 0 {
+                wait_until_taken(&pool);
+            }
+        }
+        let refused = block_on(pool.submit(ask(0), soon()));
+        assert!(matches!(&refused, Err(DeviceError::Unavailable(_))), "{refused:?}");
+        drop(calls.pop());
+        assert!(Box::pin(pool.submit(ask(0), soon())).as_mut().poll(&mut context).is_pending(), "one place is free");
+        drop(order);
+        for call in calls {
+            assert!(block_on(call).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_stuck_library_does_not_hold_up_the_end() {
+        let (pool, order, _seen) = puppet();
+        let got = block_on(pool.submit(ask(1), Instant::now() + Duration::from_millis(20)));
+        assert!(matches!(got, Err(DeviceError::Timeout)));
+        let began = Instant::now();
+        drop(pool);
+        assert!(began.elapsed() < CLOSE_WAIT + Duration::from_secs(2));
+        drop(order);
+    }
+
+    #[test]
+    fn idle_threads_end_at_once() {
+        let (pool, _order, _seen) = puppet();
+        let began = Instant::now();
+        drop(pool);
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}

@@ -6,7 +6,10 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -17,7 +20,7 @@ use super::{escaped, write_private};
 use crate::pkcs11;
 
 /// The security officer's PIN of every token made here.
-const SO_PIN: &str = "so-123456";
+pub const SO_PIN: &str = "so-123456";
 
 /// SoftHSM with a configuration and a token folder of its own, removed when dropped.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ impl SoftHsm {
         let pin_file = self.pin_file(pin);
         format!(
             "pkcs11:token={}?module-path={}&pin-source=file:{}",
-            escaped(Path::new(label)),
+            escaped(Path::new(label)).replace('/', "%2F"),
             escaped(&self.module),
             escaped(&pin_file)
         )
@@ -99,8 +102,9 @@ impl SoftHsm {
     /// # Panics
     /// If the temporary folder cannot be written.
     pub fn pin_file(&self, pin: &str) -> PathBuf {
-        let name: String = pin.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let path = self.folder.path().join(format!("pin-{name}"));
+        // A file for each call: tests share the folder, and one must not read what another is writing.
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let path = self.folder.path().join(format!("pin-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         write_private(&path, &format!("{pin}\n")).expect("the temporary folder is writable");
         path
     }

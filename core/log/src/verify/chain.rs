@@ -41,12 +41,17 @@ struct Last {
     reported: bool,
 }
 
-/// A line before the last, whose hash and successor disagree.
+/// A line whose hash and successor disagree. The chain's tree takes the successor's side.
 #[derive(Debug)]
 struct Dispute {
     line: Last,
-    /// What its successor says its hash is.
+    successor: Last,
+    /// What the successor says the line's hash is.
     claimed: Hash,
+    /// The tree should the line be right.
+    computed_tree: Frontier,
+    /// The line after the successor agrees with it.
+    vouched: bool,
 }
 
 /// Who is right in a dispute.
@@ -60,7 +65,7 @@ pub(super) enum Side {
 
 #[derive(Debug, Default)]
 pub(super) struct LogChain {
-    /// The lines before `dispute` and `last`.
+    /// The lines before the last.
     tree: Frontier,
     dispute: Option<Dispute>,
     last: Option<Last>,
@@ -96,13 +101,9 @@ impl LogChain {
     /// The tree's root, should `side` be right in a dispute.
     pub(super) fn root(&self, side: Side) -> Hash {
         let Some(last) = &self.last else { return empty_root() };
-        match &self.dispute {
-            None => self.tree.root_with(last.leaf),
-            Some(dispute) => {
-                let mut tree = self.tree.clone();
-                tree.append(dispute.leaf(side));
-                tree.root_with(last.leaf)
-            }
+        match (&self.dispute, side) {
+            (Some(dispute), Side::Computed) => dispute.computed_tree.root_with(last.leaf),
+            _ => self.tree.root_with(last.leaf),
         }
     }
 
@@ -139,41 +140,30 @@ impl LogChain {
                 return true;
             }
         }
-        let seq = self.next_seq;
-        match self.last {
-            None => {
-                if let Some(genesis) = genesis.filter(|genesis| !self.lost && Some(*genesis) != prev) {
-                    finding(LINE_GENESIS, seq, format!("expected prev {genesis}"));
-                    reported = true;
-                }
-            }
-            Some(last) => {
-                self.resolve(prev, found);
-                let leaf = self.last.map_or(last.leaf, |last| last.leaf);
-                match prev {
-                    Some(prev) if prev != leaf => {
-                        if confirmed {
-                            found(ChainFinding {
-                                code: LINE_CHAIN,
-                                place: link.place,
-                                seq,
-                                commit: link.commit,
-                                detail: format!(
-                                    "it carries {prev}, but the line before hashes to {leaf}, as was signed"
-                                ),
-                            });
-                            reported = true;
-                            self.append(leaf);
-                        } else {
-                            self.dispute = Some(Dispute { line: Last { leaf, ..last }, claimed: prev });
-                        }
-                    }
-                    _ => self.append(leaf),
-                }
-            }
+        let Link { leaf, place, commit, .. } = link;
+        let mut line = Last { leaf, seq: self.next_seq, place, commit, reported };
+        if self.last.is_some() {
+            self.resolve(prev, found);
         }
-        self.last = Some(Last { leaf: link.leaf, seq, place: link.place, commit: link.commit, reported });
-        self.next_seq = seq + 1;
+        match (self.last, prev) {
+            (None, _) => {
+                if let Some(genesis) = genesis.filter(|genesis| !self.lost && Some(*genesis) != prev) {
+                    let detail = format!("expected prev {genesis}");
+                    found(ChainFinding { code: LINE_GENESIS, place, seq: line.seq, commit, detail });
+                    line.reported = true;
+                }
+            }
+            (Some(last), Some(prev)) if prev != last.leaf && !confirmed => self.open_dispute(last, line, prev),
+            (Some(last), Some(prev)) if prev != last.leaf => {
+                let detail = format!("it carries {prev}, but the line before hashes to {}, as was signed", last.leaf);
+                found(ChainFinding { code: LINE_CHAIN, place, seq: line.seq, commit, detail });
+                line.reported = true;
+                self.append(last.leaf);
+            }
+            (Some(last), _) => self.append(last.leaf),
+        }
+        self.last = Some(line);
+        self.next_seq = line.seq + 1;
         true
     }
 
@@ -183,14 +173,25 @@ impl LogChain {
         self.next_seq = seq + 1;
     }
 
-    /// Decides a dispute by the next line: if it agrees with the last line, that one is intact, and so is what it says.
+    fn open_dispute(&mut self, line: Last, successor: Last, claimed: Hash) {
+        let mut computed_tree = self.tree.clone();
+        computed_tree.append(line.leaf);
+        self.append(claimed);
+        self.dispute = Some(Dispute { line, successor, claimed, computed_tree, vouched: false });
+    }
+
+    /// What the next line tells of a dispute: if it disagrees with the successor, that one was changed, and what it
+    /// says of the line before it is worth nothing. Else the successor is as it was written, truly or not: the signed
+    /// root must tell, and failing that, it is believed.
     fn resolve(&mut self, prev: Option<Hash>, found: &mut impl FnMut(ChainFinding)) {
-        let Some(last) = self.last.filter(|_| self.dispute.is_some()) else { return };
+        let (Some(dispute), Some(last)) = (&mut self.dispute, self.last) else { return };
         if prev == Some(last.leaf) {
+            dispute.vouched = true;
+        } else if dispute.vouched {
             self.settle(Side::Claimed, found);
         } else {
             self.settle(Side::Computed, found);
-            // The last line is the changed one, and has been reported: its successor knows its hash.
+            // The last line is the changed one, and was just reported: its successor knows its hash.
             self.last = Some(Last { leaf: prev.unwrap_or(last.leaf), reported: true, ..last });
         }
     }
@@ -198,18 +199,16 @@ impl LogChain {
     /// Ends a dispute, if there is one.
     pub(super) fn settle(&mut self, side: Side, found: &mut impl FnMut(ChainFinding)) {
         let Some(dispute) = self.dispute.take() else { return };
-        self.append(dispute.leaf(side));
         let (computed, claimed) = (dispute.line.leaf, dispute.claimed);
-        let (line, detail) = match (side, &mut self.last) {
-            (Side::Claimed, _) => {
-                (dispute.line, format!("it hashes to {computed}, but the next line carries {claimed}"))
+        let (line, detail) = match side {
+            Side::Claimed => (dispute.line, format!("it hashes to {computed}, but the next line carries {claimed}")),
+            Side::Computed => {
+                self.tree = dispute.computed_tree;
+                if let Some(last) = self.last.as_mut().filter(|last| last.seq == dispute.successor.seq) {
+                    last.reported = true;
+                }
+                (dispute.successor, format!("it carries {claimed}, but the line before hashes to {computed}"))
             }
-            (Side::Computed, Some(last)) => {
-                let line = *last;
-                last.reported = true;
-                (line, format!("it carries {claimed}, but the line before hashes to {computed}"))
-            }
-            (Side::Computed, None) => return,
         };
         if !line.reported {
             let Last { place, seq, commit, .. } = line;
@@ -218,17 +217,12 @@ impl LogChain {
     }
 
     fn append(&mut self, leaf: Hash) {
-        if !self.lost {
-            self.tree.append(leaf);
+        if self.lost {
+            return;
         }
-    }
-}
-
-impl Dispute {
-    fn leaf(&self, side: Side) -> Hash {
-        match side {
-            Side::Claimed => self.claimed,
-            Side::Computed => self.line.leaf,
+        self.tree.append(leaf);
+        if let Some(dispute) = &mut self.dispute {
+            dispute.computed_tree.append(leaf);
         }
     }
 }

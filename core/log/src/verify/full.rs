@@ -183,7 +183,10 @@ impl Verifier {
             generation.starting.sort_by_key(|(position, ..)| *position);
             let expected = match self.ended.take() {
                 Some(ended) => generation.starting == ended.tenants,
-                None => matches!(generation.starting[..], [(0, _, LogStatus::Open)]),
+                None if generation.origin.generation() == 1 => {
+                    matches!(generation.starting[..], [(0, _, LogStatus::Open)])
+                }
+                None => true,
             };
             if !expected {
                 let at = At { place: self.place, ..At::default() };
@@ -198,9 +201,13 @@ impl Verifier {
         match CommitLeaf::from_bytes(leaf) {
             Err(error) => self.findings.add(COMMIT_FORMAT, &open.at(), error.to_string()),
             Ok(leaf) => {
+                if generation.renumbered.take().is_some_and(|n| n == leaf.n) {
+                    open.n = leaf.n;
+                }
                 if leaf.n != open.n {
                     self.findings.add(COMMIT_SEQ, &open.at(), format!("found commit {}", leaf.n));
                     if leaf.n > open.n {
+                        generation.renumbered = Some(open.n + 1);
                         generation.head_log_lost = true;
                         generation.counts_lost = true;
                         open.n = leaf.n;
@@ -218,7 +225,7 @@ impl Verifier {
         }
         if !open.skipped {
             generation.head_log.append(leaf_hash(leaf));
-            generation.next_n = open.n + 1;
+            generation.next_n = open.n.saturating_add(1);
         }
         generation.commit = Some(open);
     }
@@ -246,10 +253,8 @@ impl Verifier {
                 (line.log, link)
             }
             Err(error) => {
-                let code = match error.reason {
-                    LineReason::UnsupportedVersion(_) => LINE_VERSION,
-                    _ => LINE_FORMAT,
-                };
+                let later = matches!(error.reason, LineReason::UnsupportedVersion(_));
+                let code = if later { LINE_VERSION } else { LINE_FORMAT };
                 let salvaged =
                     salvage(bytes, self.place, n).filter(|(name, _)| generation.origin.log_of(name).is_some());
                 let at = At {
@@ -258,8 +263,9 @@ impl Verifier {
                     ..at.clone()
                 };
                 findings.add(code, &at, error.to_string());
-                let Some(salvaged) = salvaged else { return };
-                salvaged
+                let Some((name, link)) = salvaged else { return };
+                // That a line can't be read is no excuse for one that was changed.
+                (name, Link { reported: !later, ..link })
             }
         };
 
@@ -308,8 +314,13 @@ impl Verifier {
         };
         let origin = &log.origin;
         let taken = log.chain.follow(link, genesis, confirmed, &mut |found| {
-            let at =
-                At { place: found.place, log: Some(origin.as_str()), seq: Some(found.seq), commit: Some(found.commit) };
+            let at = At {
+                place: found.place,
+                log: Some(origin.as_str()),
+                seq: Some(found.seq),
+                commit: Some(found.commit),
+                ..At::default()
+            };
             findings.add(found.code, &at, found.detail);
         });
         generation.counts_lost |= !taken || log.chain.is_lost();
@@ -373,7 +384,8 @@ impl Verifier {
         let last = self.generation.as_ref().map(|generation| generation.origin.clone());
         self.end_generation();
         if last.is_none() && !self.truncated {
-            self.findings.add(GENERATION_MISSING, &At::default(), "there is nothing to verify");
+            let at = At { place: self.place + 1, ..At::default() };
+            self.findings.add(GENERATION_MISSING, &at, "there is nothing to verify");
         }
         let remembered = self.remembered.finish(last.as_ref(), self.place + 1, &mut self.findings);
         let verdict = self.findings.verdict();
@@ -422,7 +434,7 @@ impl Verifier {
     fn close_commit(&mut self) {
         let Some(generation) = &mut self.generation else { return };
         let Some(commit) = generation.close_commit(self.root_unknown, &mut self.findings) else { return };
-        if !commit.skipped && self.remembered.is_at(&generation.origin.heads(), commit.n + 1) {
+        if !commit.skipped && self.remembered.is_at(&generation.origin.heads(), commit.n.saturating_add(1)) {
             let epoch = commit.leaf.and_then(|leaf| generation.epochs.get(&leaf.epoch));
             let key = epoch.map(|epoch| &epoch.certificate.key);
             self.remembered.reach(generation.head_log.root(), key, commit.at().place);

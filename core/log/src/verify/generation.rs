@@ -65,6 +65,8 @@ pub(super) struct Generation {
     pub(super) last_leaf: Option<CommitLeaf>,
     touched: Vec<usize>,
     lines: u64,
+    /// A commit's number was wrong: the number the next has if only that was changed.
+    pub(super) renumbered: Option<u64>,
     /// Lines or tenants were lost, so the counts are off.
     pub(super) counts_lost: bool,
     stats_ok: bool,
@@ -89,6 +91,7 @@ impl Generation {
             head_log: Frontier::new(),
             next_n: 0,
             head_log_lost: false,
+            renumbered: None,
             epochs: HashMap::new(),
             commit: None,
             last_leaf: None,
@@ -238,8 +241,9 @@ impl Generation {
             match commit.leaf {
                 None => self.set_heads(&touched, Side::Claimed),
                 Some(leaf) => {
-                    self.check_heads(&commit, &leaf, &touched, findings);
-                    self.check_stats(&commit, &leaf, findings);
+                    let counted = self.counts_match(&commit, &leaf);
+                    self.check_heads(&commit, &leaf, &touched, counted, findings);
+                    self.check_stats(&commit, counted, findings);
                     if !root_unknown {
                         self.check_epoch(&commit, &leaf, findings);
                     }
@@ -251,7 +255,14 @@ impl Generation {
         Some(commit)
     }
 
-    fn check_heads(&mut self, commit: &OpenCommit, leaf: &CommitLeaf, touched: &[usize], findings: &mut Findings) {
+    fn check_heads(
+        &mut self,
+        commit: &OpenCommit,
+        leaf: &CommitLeaf,
+        touched: &[usize],
+        counted: bool,
+        findings: &mut Findings,
+    ) {
         self.set_heads(touched, Side::Claimed);
         let mut matches = self.heads.root() == leaf.heads_root;
         let mut side = Side::Claimed;
@@ -265,18 +276,17 @@ impl Generation {
             }
         }
         if matches {
-            self.confirmed = commit.n + 1;
+            self.confirmed = commit.n.saturating_add(1);
             if disputed {
                 for index in touched {
                     settle(&mut self.logs[*index], side, findings);
                 }
             }
         } else if self.heads_ok && !self.logs.iter().any(|log| log.chain.is_lost()) {
-            // One log touched: then it is its last line, the only one that no other has vouched for.
-            let only = match touched {
-                [index] => Some(&self.logs[*index]),
-                _ => None,
-            };
+            // One log touched, and no line missing: then it is its last line, the only one no other has vouched for.
+            let written = |index: &&usize| self.logs[**index].chain.last_commit() == Some(commit.n);
+            let mut written = touched.iter().filter(written).map(|index| &self.logs[*index]);
+            let only = written.next().filter(|_| counted && written.next().is_none());
             let last = only.and_then(|log| log.chain.last());
             if !last.is_some_and(|(_, reported)| reported) {
                 let at = At { log: only.map(|log| log.origin.as_str()), seq: last.map(|(seq, _)| seq), ..commit.at() };
@@ -297,14 +307,16 @@ impl Generation {
         let _ = self.heads.set_many(&leaves);
     }
 
-    fn check_stats(&mut self, commit: &OpenCommit, leaf: &CommitLeaf, findings: &mut Findings) {
-        let tenants = self.logs.len() as u64;
-        let matches = stats_hash(&commit.blind, tenants, self.lines) == leaf.stats;
-        if !matches && self.stats_ok && !self.counts_lost {
-            let detail = format!("there are {tenants} tenants and {} lines", self.lines);
+    fn counts_match(&self, commit: &OpenCommit, leaf: &CommitLeaf) -> bool {
+        stats_hash(&commit.blind, self.logs.len() as u64, self.lines) == leaf.stats
+    }
+
+    fn check_stats(&mut self, commit: &OpenCommit, counted: bool, findings: &mut Findings) {
+        if !counted && self.stats_ok && !self.counts_lost {
+            let detail = format!("there are {} tenants and {} lines", self.logs.len(), self.lines);
             findings.add(COMMIT_STATS, &commit.at(), detail);
         }
-        self.stats_ok = matches;
+        self.stats_ok = counted;
     }
 
     fn check_epoch(&mut self, commit: &OpenCommit, leaf: &CommitLeaf, findings: &mut Findings) {
@@ -352,16 +364,20 @@ impl Log {
 
 impl OpenCommit {
     pub(super) fn at(&self) -> At<'static> {
-        // After its lines: what is wrong with one of them comes first.
-        At { place: self.place + self.lines, log: None, seq: None, commit: Some(self.n) }
+        At { place: self.place + self.lines, after_lines: true, commit: Some(self.n), ..At::default() }
     }
 }
 
 fn settle(log: &mut Log, side: Side, findings: &mut Findings) {
     let Log { origin, chain, .. } = log;
     chain.settle(side, &mut |found| {
-        let at =
-            At { place: found.place, log: Some(origin.as_str()), seq: Some(found.seq), commit: Some(found.commit) };
+        let at = At {
+            place: found.place,
+            log: Some(origin.as_str()),
+            seq: Some(found.seq),
+            commit: Some(found.commit),
+            ..At::default()
+        };
         findings.add(found.code, &at, found.detail);
     });
 }

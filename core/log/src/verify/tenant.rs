@@ -143,15 +143,13 @@ impl TenantVerifier {
                 (line.log, Link { seq, prev, leaf, place: self.place, commit: 0, reported: false })
             }
             Err(error) => {
-                let code = match error.reason {
-                    LineReason::UnsupportedVersion(_) => LINE_VERSION,
-                    _ => LINE_FORMAT,
-                };
+                let later = matches!(error.reason, LineReason::UnsupportedVersion(_));
+                let code = if later { LINE_VERSION } else { LINE_FORMAT };
                 let salvaged = salvage(bytes, self.place, 0);
                 let seq = salvaged.as_ref().map_or(self.chain.size(), |(_, link)| link.seq);
                 findings.add(code, &At { seq: Some(seq), ..at.clone() }, error.to_string());
-                let Some(salvaged) = salvaged else { return };
-                salvaged
+                let Some((name, link)) = salvaged else { return };
+                (name, Link { reported: !later, ..link })
             }
         };
         if name != log.as_str() {
@@ -177,7 +175,7 @@ impl TenantVerifier {
         let key = self.epoch.as_ref().filter(|epoch| self.chain.size() == 0 && Some(epoch.epoch) == first_by);
         let genesis = key.map(|epoch| genesis_hash(log, &epoch.key.public_key(), previous.as_ref()));
         self.chain.follow(link, genesis, false, &mut |found| {
-            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), commit: None };
+            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), ..At::default() };
             findings.add(found.code, &at, found.detail);
         });
     }
@@ -193,7 +191,7 @@ impl TenantVerifier {
         let side =
             if chain.is_disputed() && chain.root(Side::Computed) == root { Side::Computed } else { Side::Claimed };
         chain.settle(side, &mut |found| {
-            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), commit: None };
+            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), ..At::default() };
             findings.add(found.code, &at, found.detail);
         });
         let at = At { place: self.place, log: Some(log.as_str()), ..At::default() };

@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "this is all tests, helpers included")]
 
 mod honest;
+mod hostile;
 mod room;
+mod signed;
+mod stored;
+mod tamper;
+mod tenant;

@@ -1,7 +1,5 @@
 //! A tiny honest sequencer, and the ways to make it dishonest: what its keys sign can be twisted just before they sign.
 
-#![allow(dead_code, reason = "the twists come with the tamper cases")]
-
 use ed25519_dalek::{Signer, SigningKey};
 use strongroom_log::*;
 

@@ -45,7 +45,7 @@ macro_rules! columns {
         "generation, commits, frontier, last_commit, last_seq, time, tenants, lines, epoch, checkpoint"
     };
     (generations) => {
-        "number, after_seq, after_commit, opened_at, previous_size, previous_root, checkpoint"
+        "number, after_seq, after_commit, opened_at, previous_size, previous_root, reason, checkpoint"
     };
     (generation_tenants) => {
         "tenant, ref, status"
@@ -362,6 +362,7 @@ impl Stored for GenerationRow {
             opened_at: columns.u64()?,
             previous_size: columns.u64()?,
             previous_root: columns.optional_array()?,
+            reason: columns.bytes()?,
             checkpoint: columns.bytes()?,
         })
     }
@@ -372,6 +373,14 @@ impl Stored for (TenantNumber, TenantRef, u8) {
 
     fn read(columns: &mut Columns<'_, '_>) -> Result<Self, Fault> {
         Ok((TenantNumber(columns.u32()?), TenantRef::from_bytes(columns.array()?), columns.u8()?))
+    }
+}
+
+impl Stored for TenantNumber {
+    const TABLE: &'static str = "audit";
+
+    fn read(columns: &mut Columns<'_, '_>) -> Result<Self, Fault> {
+        Ok(Self(columns.u32()?))
     }
 }
 

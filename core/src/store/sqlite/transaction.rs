@@ -105,8 +105,8 @@ impl Transaction for Session<'_, Writing> {
             exactly_one(end.execute(params![before, open.checkpoint])?, "generation before")?;
             let mut insert = db.prepare_cached(
                 "INSERT INTO generations
-                 (number, after_seq, after_commit, opened_at, previous_size, previous_root, checkpoint)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 (number, after_seq, after_commit, opened_at, previous_size, previous_root, reason, checkpoint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             insert.execute(params![
                 generation.number,
@@ -115,6 +115,7 @@ impl Transaction for Session<'_, Writing> {
                 number(generation.opened_at)?,
                 number(generation.previous_size)?,
                 generation.previous_root.as_ref().map(|root| &root[..]),
+                generation.reason,
                 generation.checkpoint,
             ])?;
             let mut insert = db.prepare_cached(
@@ -195,8 +196,8 @@ fn create_deployment(db: &Connection, row: &DeploymentRow) -> Result<Applied, Fa
     }
     // The generation it starts with is open from here on; there is no head before the first commit.
     let mut insert = db.prepare_cached(
-        "INSERT INTO generations (number, after_seq, after_commit, opened_at, previous_size, previous_root, checkpoint)
-         VALUES (?1, 0, 0, ?2, 0, NULL, x'')",
+        "INSERT INTO generations (number, after_seq, after_commit, opened_at, previous_size, previous_root, reason, checkpoint)
+         VALUES (?1, 0, 0, ?2, 0, NULL, x'', x'')",
     )?;
     insert.execute(params![row.generation, number(row.created_at)?])?;
     Ok(Applied::Done)

@@ -176,6 +176,7 @@ CREATE TABLE generations (
     opened_at     INTEGER NOT NULL,
     previous_size INTEGER NOT NULL,
     previous_root BLOB,
+    reason        BLOB    NOT NULL,
     checkpoint    BLOB    NOT NULL
 ) STRICT;
 
