@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{SecretPath, VersionInfo, VersionState, Versions};
+use strongroom::{SecretPath, VersionInfo, Versions};
 
 use crate::{
     app::App,
@@ -63,20 +63,11 @@ impl From<&VersionInfo> for VersionJson {
     fn from(info: &VersionInfo) -> Self {
         Self {
             version: info.version.0,
-            state: state(info.state),
+            state: info.state.as_str(),
             current: info.is_current,
             created: output::exact_time(info.created_at),
             expires: info.expires_at.map(output::exact_time),
         }
-    }
-}
-
-fn state(state: VersionState) -> &'static str {
-    match state {
-        VersionState::Enabled => "enabled",
-        VersionState::Disabled => "disabled",
-        VersionState::Deleted => "deleted",
-        VersionState::Destroyed => "destroyed",
     }
 }
 
@@ -93,7 +84,7 @@ fn text(path: &SecretPath, found: &Versions) -> String {
         let current = if info.is_current { "current" } else { "" };
         table.row([
             info.version.0.to_string(),
-            state(info.state).into(),
+            info.state.as_str().into(),
             output::time(info.created_at),
             current.into(),
         ]);
