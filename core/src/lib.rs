@@ -48,8 +48,8 @@ pub use names::{
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
 pub use room::{
-    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom,
-    Tenant, TenantInfo, TenantState, Tenants,
+    ActingTenant, Admin, AuditHead, DeviceKeys, ExportedKey, Init, OpenOptions, Recovery, Status as DeploymentStatus,
+    Strongroom, Tenant, TenantInfo, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{

@@ -663,11 +663,12 @@ mod tests {
         let (id, value) = (ObjectId::from_bytes([1; 16]), SecretValue::binary(vec![7; 65_536]).unwrap());
         let sealed = tenant.seal_value(id, 1, &value, &SystemRandom).unwrap();
 
-        let works: [(&str, &[u8; 32], &dyn Fn()); 6] = [
+        type Work<'a> = (&'a str, &'a [u8; 32], &'a dyn Fn());
+        let works: [Work<'_>; 6] = [
             ("seal", &data, &|| drop(tenant.seal_value(id, 1, &value, &SystemRandom).unwrap())),
             ("open", &data, &|| drop(tenant.open_value(id, 1, &sealed).unwrap())),
-            ("hash", &index, &|| drop(tenant.index(IndexKind::Secret, b"prod/database/password").unwrap())),
-            ("sign", signing.expose_seed(), &|| drop(signing.sign(&[7; 1000]).unwrap())),
+            ("hash", &index, &|| _ = tenant.index(IndexKind::Secret, b"prod/database/password").unwrap()),
+            ("sign", signing.expose_seed(), &|| _ = signing.sign(&[7; 1000]).unwrap()),
             ("create", prk.expose_key(), &|| drop(create())),
             ("unseal", &data, &|| drop(TenantKeys::unseal(seed(), &prk, &sealed_keyring, &arena).unwrap())),
         ];

@@ -465,6 +465,7 @@ fn names(step: &mut Step<'_>) -> Result<HashMap<[u8; 16], String>> {
         }
         return Ok(names);
     }
+    names.insert(step.pseudonym(PseudonymKind::Folder, b"")?.id, "/".to_owned());
     let (folders, paths) = secrets::everything(step)?;
     for folder in folders {
         let id = step.pseudonym(PseudonymKind::Folder, folder.as_str().as_bytes())?.id;

@@ -18,7 +18,7 @@ use crate::{
     memory::Arena,
     room::{LineFacts, change_of},
     seal::Subject,
-    store::{Change, DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber, TenantRow},
+    store::{Change, DeploymentRow, SqliteStore, Store, TenantNumber, TenantRow},
 };
 
 /// The ids of the keys that a device is asked to make: random, and written down before.
@@ -249,7 +249,7 @@ async fn build(
     };
     sys.mac = keys.row_mac(&sys)?;
 
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building, Maintenance::Inline)?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building)?);
     let parts = Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_for: None };
     let room = parts.assemble()?;
     let keys = Arc::new(keys);

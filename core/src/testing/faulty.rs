@@ -223,3 +223,66 @@ pass_through! {
     lines(after: u64, limit: usize) -> Vec<LineRow>;
     lines_of(tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Vec<LineRow>;
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::{
+        store::SqliteStore,
+        testing::store::{Pair, check_store, deployment_row},
+    };
+
+    fn store(folder: &Path) -> FaultyStore {
+        FaultyStore::new(Arc::new(SqliteStore::create(&folder.join("strongroom.db")).expect("a new store")))
+    }
+
+    #[test]
+    fn without_a_script_it_is_as_the_store_within() {
+        let (folder, number) = (tempfile::tempdir().unwrap(), std::cell::Cell::new(0));
+        check_store(&|| {
+            let path = folder.path().join(format!("{}.db", number.replace(number.get() + 1)));
+            let store = Arc::new(FaultyStore::new(Arc::new(SqliteStore::create(&path).unwrap())));
+            let other = SqliteStore::open(&path, crate::store::Maintenance::Inline).unwrap();
+            Pair { store, other: Arc::new(other) }
+        });
+    }
+
+    #[test]
+    fn each_step_fails_in_both_ways_and_only_in_its_turn() {
+        let steps = [Step::Begin, Step::Apply, Step::Commit];
+        for (step, failure, done) in steps.into_iter().flat_map(|step| {
+            let yet_done = step == Step::Commit;
+            [(step, Failure::NotDone(Code::StoreFull), false), (step, Failure::YetDone(Code::StoreFull), yet_done)]
+        }) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = store(folder.path());
+            let work = || {
+                let mut transaction = store.begin()?;
+                let applied = transaction.apply(&[Change::CreateDeployment(deployment_row())])?;
+                transaction.commit()?;
+                Ok::<_, Error>(applied)
+            };
+            store.begin().unwrap().commit().unwrap();
+            store.fail(step, 1, failure);
+            assert_eq!(store.pending(), 1);
+            let error = work().unwrap_err();
+            assert_eq!(error.code(), Code::StoreFull, "{step:?} {failure:?}");
+            assert_eq!(store.pending(), 0);
+            let there = store.snapshot().unwrap().deployment().unwrap().is_some();
+            assert_eq!(there, done, "{step:?} {failure:?}");
+            let applied = work().unwrap();
+            assert_eq!(applied == Applied::Stale, done, "{step:?} {failure:?}");
+            assert!(store.calls(step) >= 2);
+        }
+    }
+
+    #[test]
+    fn a_cue_waits_for_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        store.fail(Step::Snapshot, 3, Failure::NotDone(Code::StoreBusy));
+        store.fail(Step::Snapshot, 1, Failure::YetDone(Code::StoreFull));
+        let codes: Vec<_> = (0..4).map(|_| store.snapshot().err().map(|error| error.code())).collect();
+        assert_eq!(codes, [Some(Code::StoreFull), None, Some(Code::StoreBusy), None]);
+    }
+}

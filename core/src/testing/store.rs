@@ -241,6 +241,7 @@ fn empty(Pair { store, .. }: &Pair) {
     assert_eq!(view.head().unwrap(), None);
     assert_eq!(view.tenants().unwrap(), []);
     assert_eq!(view.generations().unwrap(), []);
+    assert_eq!(view.epoch_last().unwrap(), 0);
     assert_eq!(view.lines(0, 10).unwrap(), []);
     assert_eq!(view.lines_of(TenantNumber::SYS, 1, 0, 10).unwrap(), []);
     drop(view);
@@ -500,7 +501,12 @@ fn epochs(Pair { store, other }: &Pair) {
         EpochRow { closed: true, checkpoint: Some(b"kept".to_vec()), ..epoch_row(2) },
         epoch_row(3),
     ];
-    assert_eq!(other.snapshot().unwrap().epochs(0, 100).unwrap(), want);
+    let mut view = other.snapshot().unwrap();
+    assert_eq!(view.epochs(0, 10).unwrap(), want);
+    assert_eq!(view.epochs(1, 1).unwrap(), want[1..2]);
+    assert_eq!(view.epochs(3, 10).unwrap(), []);
+    assert_eq!(view.epochs_open().unwrap(), want[2..]);
+    assert_eq!(view.epoch_last().unwrap(), 3);
 }
 
 fn all_or_nothing(Pair { store, .. }: &Pair) {
@@ -542,6 +548,8 @@ fn all_or_nothing(Pair { store, .. }: &Pair) {
 pub struct Appender {
     /// The head after the last commit.
     pub head: HeadRow,
+    /// What the lines say; if empty, each says where it is.
+    pub line: Vec<u8>,
     sizes: Vec<(TenantNumber, u64)>,
 }
 
@@ -564,7 +572,7 @@ impl Appender {
         for log in logs {
             sizes.push((*log, view.log_head(*log)?.map_or(0, |head| head.size)));
         }
-        Ok(Self { head, sizes })
+        Ok(Self { head, line: Vec::new(), sizes })
     }
 
     /// One commit of this many lines, dealt out to the logs in turn.
@@ -574,7 +582,10 @@ impl Appender {
             self.head.last_seq += 1;
             let logs = self.sizes.len();
             let (tenant, size) = &mut self.sizes[usize::try_from(self.head.last_seq).expect("64 bits") % logs];
-            let line = format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes();
+            let line = match &self.line[..] {
+                [] => format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes(),
+                line => line.to_vec(),
+            };
             rows.push(LineRow { seq: self.head.last_seq, tenant: *tenant, log_seq: *size, line });
             *size += 1;
         }
@@ -633,6 +644,9 @@ fn recording(Pair { store, other }: &Pair) {
     assert_eq!(view.lines(490, 3).unwrap(), rows[490..493]);
     assert_eq!(view.lines(495, 3).unwrap(), []);
     assert_eq!(view.lines(u64::MAX, 3).unwrap(), []);
+    assert_eq!(view.tenants_with_lines(0).unwrap(), LOGS);
+    assert_eq!(view.tenants_with_lines(494).unwrap(), [rows[494].tenant]);
+    assert_eq!(view.tenants_with_lines(495).unwrap(), []);
     let commits = view.commits(0, 100).unwrap();
     assert_eq!(commits.iter().map(|commit| commit.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(commits[2].last_seq, 66);

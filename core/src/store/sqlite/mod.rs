@@ -57,15 +57,20 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Makes a new file, readable by its owner only. `Code::DeploymentExists` if there is one.
-    pub fn create(path: &Path, maintenance: Maintenance) -> Result<Self> {
+    /// Makes a new file, readable by its owner only, with [`Maintenance::Inline`].
+    ///
+    /// # Errors
+    /// `DeploymentExists` if there is a file, `DeploymentMissing` if there is no folder, `StoreReadOnly`,
+    /// `StoreFull`, `StoreUnavailable` on a network file system.
+    pub fn create(path: &Path) -> Result<Self> {
         let place = Place::new(path)?;
         refuse_network(&place)?;
         create_file(place.path()).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Error::new(Code::DeploymentExists),
             _ => place.blame_io(error),
         })?;
-        let made = Self::start(place.clone(), maintenance).and_then(|store| sync_folder(&place).map(|()| store));
+        let made =
+            Self::start(place.clone(), Maintenance::Inline).and_then(|store| sync_folder(&place).map(|()| store));
         if made.is_err() {
             // It was made a moment ago and holds nothing. What stays behind is finished by `open`.
             for path in [place.path().to_owned(), place.wal(), place.beside("-shm")] {
@@ -77,6 +82,10 @@ impl SqliteStore {
 
     /// Opens a file, bringing its schema up to date. An empty file, which is what an interrupted
     /// [`Self::create`] leaves, is finished.
+    ///
+    /// # Errors
+    /// `DeploymentMissing` if there is no file, `StoreDamaged` if it is none of ours, `SchemaNewer`, `SchemaDrift`,
+    /// `StoreReadOnly`, `StoreFull`, `StoreUnavailable` on a network file system.
     pub fn open(path: &Path, maintenance: Maintenance) -> Result<Self> {
         let place = Place::new(path)?;
         refuse_network(&place)?;
@@ -86,7 +95,10 @@ impl SqliteStore {
 
     /// Opens a file that nobody writes, such as a backup, without changing a byte of it or beside it.
     /// It must be of this program's schema or of an older one that reads the same; whoever would write
-    /// gets `Code::StoreReadOnly`.
+    /// gets `StoreReadOnly`.
+    ///
+    /// # Errors
+    /// `DeploymentMissing` if there is no file, `StoreDamaged` if it is none of ours, `SchemaNewer`, `SchemaDrift`.
     pub fn open_still(path: &Path) -> Result<Self> {
         let place = Place::new(path)?;
         existing(&place)?;

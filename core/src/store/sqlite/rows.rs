@@ -376,6 +376,14 @@ impl Stored for (TenantNumber, TenantRef, u8) {
     }
 }
 
+impl Stored for TenantNumber {
+    const TABLE: &'static str = "audit";
+
+    fn read(columns: &mut Columns<'_, '_>) -> Result<Self, Fault> {
+        Ok(Self(columns.u32()?))
+    }
+}
+
 impl Stored for CommitRow {
     const TABLE: &'static str = "head_log";
 

@@ -196,21 +196,19 @@ impl<Mode> Snapshot for Session<'_, Mode> {
     }
 
     fn epochs_open(&mut self) -> Result<Vec<EpochRow>> {
-        self.read(|db| many(db, concat!("SELECT ", columns!(epochs), " FROM epochs WHERE closed = 0 ORDER BY id"), []))
+        let sql = concat!("SELECT ", columns!(epochs), " FROM epochs WHERE closed = 0 ORDER BY id");
+        self.read(|db| many(db, sql, []))
     }
 
     fn epoch_last(&mut self) -> Result<u32> {
         let last = self.read(|db| count(db, "SELECT coalesce(max(id), 0) FROM epochs", []))?;
-        u32::try_from(last).map_err(|_| Error::new(Code::StoreDamaged).detail("epochs.id"))
+        u32::try_from(last).map_err(|_| Error::new(Code::StoreDamaged).detail("an epoch's id is over 2^32"))
     }
 
     fn tenants_with_lines(&mut self, after: u64) -> Result<Vec<TenantNumber>> {
         let Ok(after) = i64::try_from(after) else { return Ok(Vec::new()) };
-        self.read(|db| {
-            let mut statement = db.prepare_cached("SELECT DISTINCT tenant FROM audit WHERE seq > ?1")?;
-            let numbers = statement.query_map([after], |row| row.get::<_, u32>(0).map(TenantNumber))?;
-            Ok(numbers.collect::<Result<Vec<_>, _>>()?)
-        })
+        let sql = "SELECT DISTINCT tenant FROM audit WHERE seq > ?1 ORDER BY tenant";
+        self.read(|db| many(db, sql, [after]))
     }
 
     fn commits(&mut self, after: u64, rows: usize) -> Result<Vec<CommitRow>> {

@@ -1,0 +1,322 @@
+//! `audit`: the log shown, verified and exported.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom::{Audit, AuditEntry, Code, Error, limits};
+use strongroom_log::{BundleReader, Report, RootKey, Verdict};
+
+use crate::{
+    app::App,
+    failure::Failure,
+    files::Target,
+    input,
+    output::{self, ReceiptJson, Table},
+    progress,
+};
+
+/// Show, verify and export the audit log
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    Show(ShowArgs),
+    Verify(VerifyArgs),
+    Export(ExportArgs),
+}
+
+impl AuditCommand {
+    pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        match self {
+            Self::Show(show) => show.carry_out(app),
+            Self::Verify(verify) => verify.carry_out(app),
+            Self::Export(export) => export.carry_out(app),
+        }
+    }
+}
+
+/// Which log.
+#[derive(Args, Debug)]
+struct Which {
+    /// The deployment instead of a tenant
+    #[arg(long)]
+    deployment: bool,
+}
+
+impl Which {
+    /// Works on the log, in the name of whoever asks.
+    fn in_audit<T>(&self, app: &App, work: impl AsyncFnOnce(Audit) -> Result<T, Failure>) -> Result<T, Failure> {
+        let context = app.context()?;
+        if self.deployment {
+            return app.in_room(async |room| work(room.admin(context).audit()).await);
+        }
+        let tenant = app.tenant_if_named()?.ok_or_else(|| {
+            Failure::usage("which log? Give --tenant NAME, set STRONGROOM_TENANT, or give --deployment")
+        })?;
+        app.in_room(async |room| work(room.tenant(&tenant).acting_as(context).audit()).await)
+    }
+}
+
+/// Show a log: who did what, when, and what came of it
+///
+/// Names are resolved where what they stand for still exists. Looking is recorded too. With --deployment,
+/// it is the deployment's own log: tenants made and closed, epochs, backups, refusals that no tenant's log
+/// could take.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit show --tenant acme
+  strongroom audit show --tenant acme --from 1000 --limit 50
+  strongroom audit show --deployment -o json | jq -r '.entries[].line'")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    which: Which,
+    /// First line to show
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// How many lines at most, 1 to 1000
+    #[arg(long, value_name = "LINES", default_value_t = limits::PAGE_ENTRIES_MAX)]
+    limit: usize,
+}
+
+#[derive(Serialize)]
+struct ShowReply<'a> {
+    entries: Vec<EntryJson<'a>>,
+    next: Option<u64>,
+    receipt: ReceiptJson<'a>,
+}
+
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    seq: u64,
+    time: String,
+    act: &'a str,
+    ok: bool,
+    code: &'a str,
+    actor: Option<&'a str>,
+    object_type: Option<&'a str>,
+    object: Option<&'a str>,
+    version: Option<u64>,
+    count: Option<u64>,
+    request: String,
+    line: &'a str,
+}
+
+impl ShowArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let page = self.which.in_audit(app, async |audit| Ok(audit.show(self.from, self.limit).await?))?;
+        let entries = page.entries.iter().map(EntryJson::from).collect();
+        let reply = ShowReply { entries, next: page.next, receipt: (&page.receipt).into() };
+        app.out.reply(&reply, || table(&page.entries))?;
+        if let Some(next) = page.next {
+            app.out.note(&format!("{}there is more: --from {next}{:#}", output::DIM, output::DIM));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> From<&'a AuditEntry> for EntryJson<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        Self {
+            seq: entry.seq,
+            time: output::exact_time(entry.time),
+            act: &entry.act,
+            ok: entry.ok,
+            code: &entry.code,
+            actor: entry.actor.as_deref(),
+            object_type: entry.object_type.as_deref(),
+            object: entry.object.as_deref(),
+            version: entry.version,
+            count: entry.count,
+            request: entry.request.to_string(),
+            line: &entry.line,
+        }
+    }
+}
+
+fn table(entries: &[AuditEntry]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::with_heading(&["SEQ", "TIME", "WHO", "WHAT", "OBJECT", "RESULT"]);
+    for entry in entries {
+        table.row([
+            entry.seq.to_string(),
+            output::time(entry.time),
+            entry.actor.clone().unwrap_or_else(|| "(forgotten)".to_owned()),
+            entry.act.clone(),
+            object(entry),
+            entry.code.clone(),
+        ]);
+    }
+    table.finish()
+}
+
+/// `prod/db/password v3`, `prod (200)`, or the type of an object whose name is gone.
+fn object(entry: &AuditEntry) -> String {
+    let mut text = match (&entry.object, &entry.object_type) {
+        (Some(name), Some(kind)) if name.is_empty() && kind == "folder" => "/".to_owned(),
+        (Some(name), _) => name.clone(),
+        (None, Some(kind)) => format!("({kind})"),
+        (None, None) => String::new(),
+    };
+    if let Some(version) = entry.version {
+        text += &format!(" v{version}");
+    }
+    if let Some(count) = entry.count {
+        text += &format!(" ({count})");
+    }
+    text.trim_start().to_owned()
+}
+
+/// Verify the audit log: every line, commit, signature and certificate
+///
+/// Without a file, the log in the database is verified, of all tenants; that is recorded. With a file, it
+/// is a bundle that `audit export` wrote, and nothing is needed but the root key: no deployment, no device.
+///
+/// A log that was cut off at a moment in the past is whole up to there. Only what was kept elsewhere shows
+/// that: keep a checkpoint with --save-checkpoint, and give it to the next verification with --checkpoint.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit verify
+  strongroom audit verify --checkpoint last.note --save-checkpoint new.note
+  strongroom audit verify acme.bundle --root 'example.com/keys/root+1a2b3c4d+…'")]
+pub(crate) struct VerifyArgs {
+    /// A bundle to verify instead of the database
+    #[arg(requires = "root")]
+    bundle: Option<PathBuf>,
+    /// The root key, as `init` and `status` print it
+    #[arg(long, value_name = "VKEY", requires = "bundle")]
+    root: Option<String>,
+    /// A checkpoint kept from before, which the log must continue
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Keep the newest checkpoint in this file, if all is well
+    #[arg(long, value_name = "FILE")]
+    save_checkpoint: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct VerifyReply<'a> {
+    ok: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Where the database disagrees with the log it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_findings: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptJson<'a>>,
+}
+
+impl VerifyArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let remembered = self.checkpoint.as_deref().map(input::read_document).transpose()?;
+        let remembered = remembered.map(|note| note.to_vec());
+        let save_to = Target::new(self.save_checkpoint.as_deref(), true)?;
+        let (report, findings) = match (&self.bundle, &self.root) {
+            (Some(bundle), Some(root)) => {
+                let report = verify_bundle(bundle, root, remembered.as_deref())?;
+                let reply = VerifyReply { ok: report.is_ok(), report: &report, store_findings: None, receipt: None };
+                app.out.reply(&reply, || report.to_string())?;
+                (report, Vec::new())
+            }
+            _ => {
+                let context = app.context()?;
+                let _spinner = progress::spinner("verifying");
+                let verified = app.in_room(async |room| Ok(room.admin(context).audit().verify(remembered).await?))?;
+                let reply = VerifyReply {
+                    ok: verified.is_ok(),
+                    report: &verified.report,
+                    store_findings: Some(&verified.store),
+                    receipt: Some((&verified.receipt).into()),
+                };
+                app.out.reply(&reply, || text(&verified.report, &verified.store))?;
+                (verified.report, verified.store)
+            }
+        };
+        verdict(&report, &findings)?;
+        match (&self.save_checkpoint, &report.checkpoint) {
+            (Some(_), Some(note)) => save_to.write(note.as_bytes()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn text(report: &Report, store: &[String]) -> String {
+    let mut text = report.to_string();
+    for finding in store {
+        text += &format!("DATABASE: {finding}\n");
+    }
+    text
+}
+
+/// What the report means for whoever asked: an error, unless everything holds.
+fn verdict(report: &Report, store: &[String]) -> Result<(), Failure> {
+    let has = |code: &str| report.findings.iter().any(|finding| finding.code == code);
+    let code = match report.verdict {
+        Verdict::Ok if store.is_empty() => return Ok(()),
+        _ if has("ROLLBACK") => Code::LogRolledBack,
+        _ => Code::LogBroken,
+    };
+    let findings = report.findings.len() as u64 + report.findings_omitted + store.len() as u64;
+    Err(Error::new(code).detail(output::count(findings, "finding")).into())
+}
+
+fn verify_bundle(bundle: &Path, root: &str, remembered: Option<&[u8]>) -> Result<Report, Failure> {
+    let root: RootKey = root.parse().map_err(|_| Error::from(Code::RootKeyInvalid))?;
+    let bar = progress::bytes("verifying", bundle.metadata().map_or(0, |file| file.len()));
+    let mut from = input::open(bundle)?;
+    let mut reader = BundleReader::new(&root, remembered);
+    let mut piece = vec![0; 1024 * 1024];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => {
+                reader.feed(&piece[..read]);
+                bar.inc(read as u64);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::new(Code::FileUnreadable).detail(error.kind().to_string()).into()),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(reader.finish())
+}
+
+/// Write a log into a file that verifies offline, with nothing but the root key
+///
+/// Of a tenant, its log with the proof that it is whole; with --deployment, all logs. The file holds no
+/// names: handles and keyed hashes, as they are stored.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit export --tenant acme acme.bundle
+  strongroom audit export --deployment all.bundle
+  strongroom audit verify all.bundle --root \"$(strongroom status -o json | jq -r .root_key)\"")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The new file; nothing is overwritten
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ExportReply<'a> {
+    file: String,
+    bytes: u64,
+    receipt: ReceiptJson<'a>,
+}
+
+impl ExportArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let spinner = progress::spinner("exporting");
+        let done = self.which.in_audit(app, async |audit| Ok(audit.export(&self.file).await?))?;
+        spinner.finish_and_clear();
+        let file = done.file.display().to_string();
+        let reply = ExportReply { file, bytes: done.bytes, receipt: (&done.receipt).into() };
+        app.out.done(&reply, || {
+            let size = indicatif::HumanBytes(done.bytes);
+            format!("wrote {}, {size} {}", reply.file, output::recorded(&done.receipt))
+        })
+    }
+}
