@@ -16,7 +16,7 @@ pub(crate) fn log_and_backup(stage: &mut Stage) -> Result<()> {
         &["--tenant", "acme", "audit", "verify", "--save-checkpoint", &checkpoint],
         None,
         0,
-        "completeness full range",
+        "all logs, from the first line",
     )?;
     stage.note(format!("verification of the whole log, the whole command: {:.0?}", verified.took));
 
@@ -29,6 +29,6 @@ pub(crate) fn log_and_backup(stage: &mut Stage) -> Result<()> {
     stage.expect(&stage.at("nowhere"), &["backup", "verify", &backup, "--root", &root], None, 0, "OK")?;
     stage.expect(&restored, &["backup", "restore", &backup, "--device", &uri, "--reason", "demo"], None, 0, "/g2/")?;
     stage.expect(&restored, &["--tenant", "acme", "secret", "get", "prod/database/password"], None, 0, "tulip-43")?;
-    stage.expect(&restored, &["--tenant", "acme", "audit", "verify"], None, 0, "2 generations")?;
+    stage.expect(&restored, &["--tenant", "acme", "audit", "verify"], None, 0, "generations  2")?;
     Ok(())
 }
