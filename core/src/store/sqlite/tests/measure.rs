@@ -3,7 +3,10 @@
 //! Runs when `STRONGROOM_MEASURE` names a folder, in a release build:
 //! `STRONGROOM_MEASURE=/var/tmp cargo test --release -p strongroom --all-features --lib measure -- --nocapture`
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
 
 use rusqlite::params;
 
@@ -20,14 +23,18 @@ fn measure() {
     for lines in [1, 64, 256] {
         let mut ours = Vec::new();
         let mut tended = Vec::new();
+        let mut beside = Vec::new();
         let mut plain = Vec::new();
         for _ in 0..ROUNDS {
             plain.push(measure_plain(&folder, lines));
-            ours.push(measure_ours(&folder, lines, false));
-            tended.push(measure_ours(&folder, lines, true));
+            ours.push(measure_ours(&folder, lines, Upkeep::None));
+            tended.push(measure_ours(&folder, lines, Upkeep::AfterEach));
+            beside.push(measure_ours(&folder, lines, Upkeep::Beside));
         }
-        let [plain, ours, tended] = [plain, ours, tended].map(median);
-        println!("{lines:>4} a commit: plain {plain}, record() {ours}, with maintain(false) after each {tended}");
+        println!("{lines:>4} a commit:");
+        let cases = [plain, ours, tended, beside].map(median);
+        let names = ["plain", "record()", "maintain(false) after each", "maintain(false) on another thread"];
+        names.iter().zip(cases).for_each(|(name, case)| println!("     {name}: {case}"));
     }
     measure_small(&folder);
 }
@@ -54,20 +61,41 @@ fn round(lines: usize, mut commit: impl FnMut()) -> (f64, String) {
     (rows as f64 / seconds, format!("{}, {}", times_of(50), times_of(99)))
 }
 
-fn measure_ours(folder: &Path, lines: usize, tend: bool) -> (f64, String) {
+/// Who calls `maintain`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upkeep {
+    None,
+    AfterEach,
+    Beside,
+}
+
+fn measure_ours(folder: &Path, lines: usize, upkeep: Upkeep) -> (f64, String) {
     let folder = tempfile::tempdir_in(folder).unwrap();
     let path = folder.path().join("strongroom.db");
     found(&SqliteStore::create(&path).unwrap());
     let store = SqliteStore::open(&path, Maintenance::Background).unwrap();
     let mut appender = Appender::new(&mut *store.snapshot().unwrap(), &LOG).unwrap();
     appender.line = vec![b'x'; LINE_BYTES];
-    round(lines, || {
-        let mut transaction = store.begin().unwrap();
-        appender.append(&mut *transaction, lines).unwrap();
-        transaction.commit().unwrap();
-        if tend {
-            store.maintain(false).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        if upkeep == Upkeep::Beside {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    store.maintain(false).unwrap();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
         }
+        let measured = round(lines, || {
+            let mut transaction = store.begin().unwrap();
+            appender.append(&mut *transaction, lines).unwrap();
+            transaction.commit().unwrap();
+            if upkeep == Upkeep::AfterEach {
+                store.maintain(false).unwrap();
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+        measured
     })
 }
 
