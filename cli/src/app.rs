@@ -23,7 +23,8 @@ impl App {
     /// The data folder: flag, environment, then the place for a user's data.
     pub(crate) fn deployment(&self) -> Result<Deployment, Failure> {
         if let Some(folder) = &self.global.data {
-            return Ok(Deployment::at(folder));
+            // Absolute, because it is shown to people and outlives this process's working folder in what they note down.
+            return Ok(Deployment::at(std::path::absolute(folder).unwrap_or_else(|_| folder.clone())));
         }
         // The XDG specification: a path that is empty or not absolute is as good as none.
         let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -118,7 +119,7 @@ mod tests {
             ("anna", "anna"),
             ("anna.b@example.com", "anna.b@example.com"),
             ("Anna M\u{fc}ller", "Anna_M_ller"),
-            ("a\"b\\c`'\n", "a_b_c____"),
+            ("a\"b\\c`'\n", "a_b_c___"),
             ("", "unknown"),
             (&long, &long[..128]),
         ] {

@@ -11,8 +11,8 @@ use crate::{
 
 const FIRST_STEPS: &str = "\
 The first five minutes:
-  strongroom init --no-recovery \\
-      --device 'pkcs11:token=prod?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/hsm-pin'
+  DEVICE='pkcs11:token=prod?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/pin'
+  strongroom init --device \"$DEVICE\" --no-recovery
   strongroom tenant create acme
   export STRONGROOM_TENANT=acme
   strongroom secret put prod/db/password          # asks for the value, or reads it from a pipe

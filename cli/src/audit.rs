@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom::{Audit, AuditEntry, Code, Error, limits};
-use strongroom_log::{BundleReader, Report, RootKey, Verdict};
+use strongroom::{Audit, AuditEntry, Code, Error, Timestamp, limits};
+use strongroom_log::{BundleReader, Completeness, Remembered, Report, RootKey, Verdict, VerifyingKey};
 
 use crate::{
     app::App,
@@ -151,21 +151,20 @@ fn table(entries: &[AuditEntry]) -> String {
     table.finish()
 }
 
-/// `prod/db/password v3`, `prod (200)`, or the type of an object whose name is gone.
+/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, or the type of an object whose name is gone.
 fn object(entry: &AuditEntry) -> String {
-    let mut text = match (&entry.object, &entry.object_type) {
-        (Some(name), Some(kind)) if name.is_empty() && kind == "folder" => "/".to_owned(),
-        (Some(name), _) => name.clone(),
+    let version = entry.version.unwrap_or_default();
+    let count = entry.count.map(|count| format!(" ({count})")).unwrap_or_default();
+    let name = match (entry.object.as_deref(), entry.object_type.as_deref()) {
+        (Some(""), Some("folder")) => "/".to_owned(),
+        (Some(name), _) => name.to_owned(),
+        (None, Some("verdict")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
+        (None, Some(kind @ ("epoch" | "generation"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),
         (None, None) => String::new(),
     };
-    if let Some(version) = entry.version {
-        text += &format!(" v{version}");
-    }
-    if let Some(count) = entry.count {
-        text += &format!(" ({count})");
-    }
-    text.trim_start().to_owned()
+    let version = entry.version.map(|version| format!(" v{version}")).unwrap_or_default();
+    format!("{name}{version}{count}").trim_start().to_owned()
 }
 
 /// Verify the audit log: every line, commit, signature and certificate
@@ -185,8 +184,11 @@ pub(crate) struct VerifyArgs {
     /// A bundle to verify instead of the database
     #[arg(requires = "root")]
     bundle: Option<PathBuf>,
-    /// The root key, as `init` and `status` print it
-    #[arg(long, value_name = "VKEY", requires = "bundle")]
+    /// The root key: the vkey that `init` printed, or the public key in hex
+    ///
+    /// A bundle needs it. Without a bundle, the deployment must be the one with this root key: else whoever
+    /// replaced the database and the device together would be believed.
+    #[arg(long, value_name = "VKEY", env = "STRONGROOM_ROOT_KEY", hide_env_values = true)]
     root: Option<String>,
     /// A checkpoint kept from before, which the log must continue
     #[arg(long, value_name = "FILE")]
@@ -213,17 +215,23 @@ impl VerifyArgs {
         let remembered = self.checkpoint.as_deref().map(input::read_document).transpose()?;
         let remembered = remembered.map(|note| note.to_vec());
         let save_to = Target::new(self.save_checkpoint.as_deref(), true)?;
-        let (report, findings) = match (&self.bundle, &self.root) {
+        let root = self.root.as_deref().map(parse_root).transpose()?;
+        let (report, findings) = match (&self.bundle, &root) {
             (Some(bundle), Some(root)) => {
                 let report = verify_bundle(bundle, root, remembered.as_deref())?;
                 let reply = VerifyReply { ok: report.is_ok(), report: &report, store_findings: None, receipt: None };
-                app.out.reply(&reply, || report.to_string())?;
+                app.out.reply(&reply, || text(&report, &[]))?;
                 (report, Vec::new())
             }
             _ => {
                 let context = app.context()?;
-                let _spinner = progress::spinner("verifying");
-                let verified = app.in_room(async |room| Ok(room.admin(context).audit().verify(remembered).await?))?;
+                let spinner = progress::spinner("verifying");
+                let verified = app.in_room(async |room| {
+                    check_root(root.as_ref(), room.root_key())?;
+                    Ok(room.admin(context).audit().verify(remembered).await?)
+                });
+                spinner.finish_and_clear();
+                let verified = verified?;
                 let reply = VerifyReply {
                     ok: verified.is_ok(),
                     report: &verified.report,
@@ -242,12 +250,49 @@ impl VerifyArgs {
     }
 }
 
-fn text(report: &Report, store: &[String]) -> String {
-    let mut text = report.to_string();
-    for finding in store {
-        text += &format!("DATABASE: {finding}\n");
+/// What the verifier found, for people.
+pub(crate) fn text(report: &Report, store: &[String]) -> String {
+    let mut text = if store.is_empty() { format!("{}\n", report.verdict) } else { "TAMPERED\n".to_owned() };
+    for finding in &report.findings {
+        text += &format!("  {finding}\n");
     }
-    text
+    for finding in store {
+        text += &format!("  DATABASE: {finding}\n");
+    }
+    if report.findings_omitted > 0 {
+        text += &format!("  and {} more\n", report.findings_omitted);
+    }
+    let mut table = Table::new();
+    table.row(["origin", report.origin.as_deref().unwrap_or("unknown")]);
+    if let Some(log) = &report.log {
+        table.row(["log", log]);
+    }
+    table.row(["root key", &report.root]);
+    let lines = output::count(report.entries, "line");
+    let commits = output::count(report.commits, "commit");
+    let (logs, epochs) = (output::count(report.logs, "log"), output::count(report.epochs, "epoch"));
+    table.row(["verified", &format!("{lines} in {logs}, {commits}, {epochs}")]);
+    if report.generations > 1 {
+        table.row(["generations", &report.generations.to_string()]);
+    }
+    if let (Some(first), Some(last)) = (report.first_time, report.last_time) {
+        table.row(["from", &output::time(Timestamp(first))]);
+        table.row(["to", &output::time(Timestamp(last))]);
+    }
+    let completeness = match report.completeness {
+        Completeness::FullRange => "all logs, from the first line to the checkpoint",
+        Completeness::OneLog => "one log, from its first line to the checkpoint",
+        Completeness::NotEstablished => "not established",
+    };
+    table.row(["complete", completeness]);
+    let remembered = match report.remembered {
+        Remembered::NotGiven => "no checkpoint given: a tail cut off together with its checkpoints would not show",
+        Remembered::Continued => "it continues the checkpoint given",
+        Remembered::Contradicted => "it contradicts the checkpoint given",
+        Remembered::NotCompared => "it was not compared with the checkpoint given",
+    };
+    table.row(["compared", remembered]);
+    text + "\n" + &table.finish()
 }
 
 /// What the report means for whoever asked: an error, unless everything holds.
@@ -255,18 +300,34 @@ fn verdict(report: &Report, store: &[String]) -> Result<(), Failure> {
     let has = |code: &str| report.findings.iter().any(|finding| finding.code == code);
     let code = match report.verdict {
         Verdict::Ok if store.is_empty() => return Ok(()),
+        _ if has("BUNDLE-VERSION") => Code::BundleInvalid,
         _ if has("ROLLBACK") => Code::LogRolledBack,
         _ => Code::LogBroken,
     };
     let findings = report.findings.len() as u64 + report.findings_omitted + store.len() as u64;
-    Err(Error::new(code).detail(output::count(findings, "finding")).into())
+    let verdict = if report.is_ok() { Verdict::Tampered } else { report.verdict };
+    Err(Error::new(code).detail(format!("{verdict}, {}", output::count(findings, "finding"))).into())
 }
 
-fn verify_bundle(bundle: &Path, root: &str, remembered: Option<&[u8]>) -> Result<Report, Failure> {
-    let root: RootKey = root.parse().map_err(|_| Error::from(Code::RootKeyInvalid))?;
+pub(crate) fn parse_root(root: &str) -> Result<RootKey, Failure> {
+    root.parse().map_err(|_| Error::from(Code::RootKeyInvalid).into())
+}
+
+/// Refuses a deployment whose root key is not the one that somebody kept.
+fn check_root(kept: Option<&RootKey>, ours: &RootKey) -> Result<(), Failure> {
+    let Some(kept) = kept.map(ToString::to_string) else { return Ok(()) };
+    let vkey = ours.to_string();
+    let hex = vkey.parse::<VerifyingKey>().map(|key| output::hex(&key.public_key()));
+    if kept == vkey || hex.is_ok_and(|hex| kept == hex) {
+        return Ok(());
+    }
+    Err(Error::new(Code::LogBroken).detail("the deployment has another root key than the one given").into())
+}
+
+fn verify_bundle(bundle: &Path, root: &RootKey, remembered: Option<&[u8]>) -> Result<Report, Failure> {
     let bar = progress::bytes("verifying", bundle.metadata().map_or(0, |file| file.len()));
     let mut from = input::open(bundle)?;
-    let mut reader = BundleReader::new(&root, remembered);
+    let mut reader = BundleReader::new(root, remembered);
     let mut piece = vec![0; 1024 * 1024];
     loop {
         match from.read(&mut piece) {

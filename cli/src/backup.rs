@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom::{BackupReport, Code, Config, OpenOptions, Restore, Strongroom, verify_backup};
 use strongroom_hsm::DeviceUri;
-use strongroom_log::{Report, RootKey};
+use strongroom_log::Report;
 
 use crate::{
     app::App,
+    audit,
     failure::Failure,
     output::{self, ReceiptJson, Table},
     progress,
@@ -120,7 +121,7 @@ struct VerifyReply<'a> {
 
 impl VerifyArgs {
     fn carry_out(&self, app: &App) -> Result<(), Failure> {
-        let root: RootKey = self.root.parse().map_err(|_| strongroom::Error::from(Code::RootKeyInvalid))?;
+        let root = audit::parse_root(&self.root)?;
         let bar = progress::spinner("verifying");
         let report = verify_backup(&self.file, &root);
         bar.finish_and_clear();
@@ -144,11 +145,7 @@ fn text(report: &BackupReport) -> String {
     table.row(["deployment", &report.deployment.to_string()]);
     table.row(["made", &output::time(report.created_at)]);
     table.row(["bytes", &report.bytes.to_string()]);
-    let mut text = format!("{}\n{}", table.finish(), report.report);
-    for finding in &report.store {
-        text += &format!("  {finding}\n");
-    }
-    text
+    format!("{}\n{}", table.finish(), audit::text(&report.report, &report.store))
 }
 
 /// Restore a backup into a folder without a deployment, as a new generation of the log

@@ -2,7 +2,7 @@
 
 use std::{io, panic, process::ExitCode};
 
-use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde::Serialize;
 use strongroom::{Code, Error};
 
@@ -10,6 +10,9 @@ use crate::output::{self, Format};
 
 /// Exit code after a panic: that of an internal error.
 pub(crate) const PANICKED: u8 = 1;
+
+/// Exit code for a command line that does not say what is needed.
+const USAGE: u8 = 2;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -57,11 +60,8 @@ impl Failure {
                 error.class().exit_code().into()
             }
             Self::Usage(message) => {
-                match format {
-                    Format::Text => drop(usage_error(message).print()),
-                    Format::Json => write_report(format, message, "see `strongroom --help`", None),
-                }
-                2.into()
+                write_report(format, message, "see --help", None);
+                USAGE.into()
             }
             Self::NotStarted { exit, message } => {
                 write_report(format, message, "check the command after `--`, and its path", None);
@@ -92,8 +92,39 @@ impl From<strongroom::device::DeviceError> for Failure {
     }
 }
 
-fn usage_error(message: &str) -> clap::Error {
-    crate::args::Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, message)
+/// Reports arguments that could not be understood, or shows the help that was asked for.
+///
+/// An argument too many is not repeated: it may be a value that somebody typed where it does not belong,
+/// and what is on stderr ends in logs.
+pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return error
+            .print()
+            .map_or_else(|error| Failure::of_stdout(error).report(Format::Text), |()| ExitCode::SUCCESS);
+    }
+    let given: Vec<_> = std::env::args_os().collect();
+    let wants_json = given.iter().any(|arg| arg == "-ojson" || arg == "--output=json")
+        || given.windows(2).any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "json");
+    let stray = matches!(error.kind(), ErrorKind::UnknownArgument)
+        && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if !arg.starts_with('-'));
+    let too_many = "an argument too many; values come from a pipe or a file, and a command goes after `--`";
+    match (stray, wants_json) {
+        (false, false) => drop(error.print()),
+        (true, false) => {
+            write_report(Format::Text, too_many, "see --help", None);
+            if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
+                output::to_stderr(&format!("\n{}", usage.ansi()));
+            }
+        }
+        (true, true) => write_report(Format::Json, too_many, "see --help", None),
+        (false, true) => {
+            let text = error.to_string();
+            let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            write_report(Format::Json, &message, "see --help", None);
+        }
+    }
+    USAGE.into()
 }
 
 fn write_report(format: Format, message: &str, remedy: &str, code: Option<Code>) {
@@ -115,10 +146,10 @@ fn write_report(format: Format, message: &str, remedy: &str, code: Option<Code>)
 }
 
 /// A panic is a bug of ours. It is reported by its place; the payload may hold anything and is not shown.
-pub(crate) fn report_panics() {
-    panic::set_hook(Box::new(|info| {
+pub(crate) fn report_panics(format: Format) {
+    panic::set_hook(Box::new(move |info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let code = Code::Internal;
-        write_report(Format::Text, &format!("{}: {place}", code.sentence()), code.remedy(), Some(code));
+        write_report(format, &format!("{}: {place}", code.sentence()), code.remedy(), Some(code));
     }));
 }

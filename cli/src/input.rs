@@ -48,8 +48,7 @@ impl Source<'_> {
         }
         // A command before the pipe that failed writes nothing either.
         if bytes.is_empty() {
-            let detail = "nothing came in; if the value is to be empty, say so with --file /dev/null";
-            return Err(Error::new(Code::ValueInvalid).detail(detail).into());
+            return Err(Failure::usage("nothing came in; for an empty value, name an empty file: --file /dev/null"));
         }
         Ok(bytes)
     }
@@ -128,7 +127,7 @@ fn read_at_most(from: &mut dyn Read, most: usize, name: &str, too_large: Code) -
             Err(error) => return Err(unreadable(name, &error)),
         }
         if filled > most {
-            return Err(Error::new(too_large).detail(format!("{name} has more than {most} bytes")).into());
+            return Err(Error::new(too_large).detail(format!("{name} has more bytes than that")).into());
         }
         if filled == bytes.len() {
             let mut larger = Zeroizing::new(vec![0; (2 * filled).min(most + 1)]);

@@ -27,8 +27,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    failure::report_panics();
-    let args = args::Cli::parse();
+    let args = match args::Cli::try_parse() {
+        Ok(args) => args,
+        Err(error) => return failure::report_arguments(&error),
+    };
+    failure::report_panics(args.global.output);
     logging::start();
     // A panic was reported by the hook; its payload may hold anything and goes nowhere.
     match std::panic::catch_unwind(|| app::App::new(&args.global).and_then(|app| args.command.carry_out(&app))) {

@@ -65,10 +65,11 @@ fn become_command(command: &[OsString], variables: &[Variable]) -> Result<(), Fa
     start(command).map_err(|error| Failure::NotStarted {
         exit: if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 },
         message: match error.kind() {
+            io::ErrorKind::NotFound => format!("no such command: {}", program.to_string_lossy()),
             io::ErrorKind::ArgumentListTooLong => {
                 "the command cannot be started: its arguments and environment are more than the system takes".to_owned()
             }
-            kind => format!("the command `{}` cannot be started: {kind}", program.to_string_lossy()),
+            kind => format!("{} cannot be started: {kind}", program.to_string_lossy()),
         },
     })
 }

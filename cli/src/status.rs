@@ -117,7 +117,8 @@ impl DeviceJson {
         };
         Self {
             kind: device.kind.clone(),
-            token: String::from_utf8_lossy(&device.token).into_owned(),
+            // A token says of itself what it likes.
+            token: String::from_utf8_lossy(&device.token).replace(char::is_control, "?"),
             serial,
             health: match status.health {
                 Health::Ok => "ok",

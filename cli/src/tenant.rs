@@ -128,7 +128,10 @@ impl TenantCommand {
                     prk: &prk,
                     receipt: (&key.receipt).into(),
                 };
-                let json = Zeroizing::new(serde_json::to_vec(&reply).map_err(output::internal)?);
+                // Never grows, so that no part of it is left behind: the reply is under 1 KiB.
+                let mut json = Zeroizing::new(Vec::with_capacity(4096));
+                serde_json::to_writer(&mut *json, &reply).map_err(output::internal)?;
+                json.push(b'\n');
                 output::to_stdout(&json)
             }
         }

@@ -58,12 +58,20 @@ fn the_indexer_yields_to_other_writers() {
 }
 
 #[test]
+fn lines_of_no_generation_are_damage_and_are_not_passed_over() {
+    let ground = Ground::new();
+    let store = ground.store(Maintenance::Background);
+    append(&store, 5_000).unwrap();
+    ground.thief().execute_batch("DELETE FROM generations").unwrap();
+    assert_eq!(store.maintain(true).unwrap_err().code(), Code::StoreDamaged);
+    assert_eq!(unindexed(&store), 5_000);
+}
+
+#[test]
 fn an_index_entry_of_somebody_else_gives_way() {
     let ground = Ground::new();
     let store = ground.store(Maintenance::Background);
-    let thief = ground.thief();
-    thief.execute_batch("INSERT INTO generations VALUES (1, 0, 0, 0, 0, NULL, x'', x'')").unwrap();
-    thief.execute_batch("INSERT INTO audit_by_log VALUES (0, 1, 3, 99)").unwrap();
+    ground.thief().execute_batch("INSERT INTO audit_by_log VALUES (0, 1, 3, 99)").unwrap();
     let rows = append(&store, 5_000).unwrap();
     while store.maintain(true).unwrap() {}
     assert_eq!(store.snapshot().unwrap().lines_of(TenantNumber::SYS, 1, 0, 10).unwrap(), rows[..10]);
