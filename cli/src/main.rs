@@ -1,3 +1,42 @@
-//! The strongroom command: under construction.
+//! The `strongroom` command: words to calls, results to text. It decides nothing.
+//!
+//! `args` is what can be typed, one file for each noun carries it out, `output` and `failure` are
+//! what comes back. Values never stand in arguments and never in messages.
 
-fn main() {}
+mod app;
+mod args;
+mod audit;
+mod backup;
+mod completion;
+mod confirm;
+mod failure;
+mod files;
+mod hsm;
+mod init;
+mod input;
+mod logging;
+mod output;
+mod progress;
+mod run;
+mod secret;
+mod status;
+mod tenant;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = match args::Cli::try_parse() {
+        Ok(args) => args,
+        Err(error) => return failure::report_arguments(&error),
+    };
+    failure::report_panics(args.global.output);
+    logging::start();
+    // A panic was reported by the hook; its payload may hold anything and goes nowhere.
+    match std::panic::catch_unwind(|| app::App::new(&args.global).and_then(|app| args.command.carry_out(&app))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure.report(args.global.output),
+        Err(_) => failure::PANICKED.into(),
+    }
+}

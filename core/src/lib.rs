@@ -1,4 +1,34 @@
 //! Strongroom as a library: tenants, their keys, sealed secrets and the audit log.
+//!
+//! A [`Strongroom`] is a deployment that is open in this process. Nothing can be done with it alone:
+//! [`Strongroom::tenant`] and [`Strongroom::admin`] lead to handles that act in somebody's name, and
+//! every method of those is one operation with one durable line in the audit log, whether it was
+//! allowed or refused.
+//!
+//! ```no_run
+//! # async fn example(device: std::sync::Arc<dyn strongroom::KeyDevice>) -> strongroom::Result<()> {
+//! use strongroom::{Actor, Context, Deployment, Get, Put, SecretValue, Strongroom};
+//!
+//! // `strongroom_hsm::open_device` finds the token that the deployment was made with.
+//! let room = Strongroom::open(&Deployment::at("/var/lib/strongroom"), device).await?;
+//! let acme = room.tenant(&"acme".parse()?).acting_as(Context::new(Actor::service("billing")?));
+//!
+//! let path = "prod/database/password".parse()?;
+//! let put = acme.secrets().put(&path, SecretValue::text("hunter2")?, Put::default()).await?;
+//! let secret = acme.secrets().get(&path, Get::current()).await?;
+//! secret.value.expose(|bytes| assert_eq!(bytes, b"hunter2"));
+//! println!("version {} is recorded as {}", put.version, put.receipt);
+//! room.close()
+//! # }
+//! ```
+//!
+//! The futures need no particular runtime: reading, deciphering and committing happen on threads of
+//! the room's own. [`Strongroom::close`] blocks, and so do [`verify_backup`] and what says so.
+//!
+//! Names are parsed at the edge ([`SecretPath`], [`TenantId`], [`Actor`], …), values are
+//! [`SecretValue`]s, errors have a stable [`Code`] and one of eight [`Class`]es, limits stand in
+//! [`limits`]. A device is a [`KeyDevice`]; `strongroom-hsm` has two. The log's format and its
+//! verification, without any I/O, are `strongroom-log`'s.
 
 mod audit;
 mod backup;
@@ -48,8 +78,8 @@ pub use names::{
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
 pub use room::{
-    ActingTenant, Admin, AuditHead, DeviceKeys, Init, OpenOptions, Recovery, Status as DeploymentStatus, Strongroom,
-    Tenant, TenantInfo, TenantState, Tenants,
+    ActingTenant, Admin, AuditHead, DeviceKeys, ExportedKey, Init, OpenOptions, Recovery, Status as DeploymentStatus,
+    Strongroom, Tenant, TenantInfo, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{

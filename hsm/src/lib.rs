@@ -22,6 +22,7 @@
 #[cfg(not(any(feature = "pkcs11", feature = "software")))]
 compile_error!("a key device needs feature `pkcs11` or `software`");
 
+mod deployment;
 #[cfg(feature = "pkcs11")]
 mod doctor;
 mod entry;
@@ -37,6 +38,7 @@ mod stack;
 pub mod testing;
 mod uri;
 
+pub use deployment::{abandon_init, initialize, open_deployment, open_device};
 #[cfg(feature = "pkcs11")]
 pub use doctor::{DoctorReport, LibraryReport, MechanismReport, SlotReport, TokenReport, doctor};
 pub use key_ids::KeyIds;

@@ -277,6 +277,10 @@ impl Sequencer {
         if let Some(epoch) = opening {
             let line = epoch.opened_line(&self.founding.origin, self.random.array()?)?;
             state.append(batch, place, TenantNumber::SYS, &line)?;
+            if !self.arena.is_locked() {
+                let line = epoch::unlocked_line(&self.founding.origin, self.random.array()?)?;
+                state.append(batch, place, TenantNumber::SYS, &line)?;
+            }
             for old in transaction.epochs_open()? {
                 let ours = self.epoch.as_ref().is_some_and(|ours| ours.id == old.id);
                 let over = old.hard_limit < place.time.0 || old.generation != self.founding.origin.generation();

@@ -121,12 +121,12 @@ impl Audit {
     /// # Errors
     /// `LimitInvalid`; `StoreDamaged` if a line cannot be read.
     pub async fn show(&self, from: u64, limit: usize) -> Result<AuditPage> {
-        if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
-            return Err(Code::LimitInvalid.into());
-        }
         let ((entries, next), receipt) = self
             .room
             .operate("audit.show", &self.target, &self.context, move |step| {
+                if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
+                    return Err(Code::LimitInvalid.into());
+                }
                 let number = step.tenant.number;
                 let rows = step.snapshot.lines_of(number, step.room.origin.generation(), from, limit + 1)?;
                 let next = rows.get(limit).map(|row| row.log_seq);
@@ -170,16 +170,15 @@ impl Audit {
     /// # Errors
     /// `BackupExists` if the file is there; `StoreFull` and the like.
     pub async fn export(&self, file: &Path) -> Result<AuditExport> {
-        if file.exists() {
-            return Err(Error::new(Code::BackupExists).detail(file.display().to_string()));
-        }
         let partial = partial_name(file);
-        let writing = partial.clone();
+        let (target, writing) = (file.to_owned(), partial.clone());
         let result = self
             .room
             .operate("audit.export", &self.target, &self.context, move |step| {
-                let bytes = write_bundle(step, &writing)?;
-                Ok(bytes)
+                if target.exists() {
+                    return Err(Error::new(Code::BackupExists).detail(target.display().to_string()));
+                }
+                write_bundle(step, &writing)
             })
             .await;
         let (bytes, receipt) = match result {
@@ -465,6 +464,7 @@ fn names(step: &mut Step<'_>) -> Result<HashMap<[u8; 16], String>> {
         }
         return Ok(names);
     }
+    names.insert(step.pseudonym(PseudonymKind::Folder, b"")?.id, "/".to_owned());
     let (folders, paths) = secrets::everything(step)?;
     for folder in folders {
         let id = step.pseudonym(PseudonymKind::Folder, folder.as_str().as_bytes())?.id;

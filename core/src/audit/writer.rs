@@ -103,18 +103,9 @@ fn commit(sequencer: &mut Sequencer, jobs: Vec<Job>) {
         Err(error) => {
             tracing::warn!(code = error.code().name(), jobs = jobs.len(), "a commit failed; nothing of it was stored");
             for job in jobs {
-                let _ = job.answer.send(Err(again(&error)));
+                let _ = job.answer.send(Err(error.again()));
             }
         }
-    }
-}
-
-/// The same error for another caller of the same commit.
-fn again(error: &Error) -> Error {
-    let copy = Error::new(error.code());
-    match error.details() {
-        Some(detail) => copy.detail(detail),
-        None => copy,
     }
 }
 

@@ -57,6 +57,7 @@ codes! {
     LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries";
     ImportMalformed "SR-IMPORT-MALFORMED" Invalid "the import is malformed; nothing was imported" "mend the line that is named";
     ImportTooLarge "SR-IMPORT-TOO-LARGE" Limited "the import is larger than the limit; nothing was imported" "import at most 10,000 entries and 16 MiB at a time";
+    ExportUnsuitable "SR-EXPORT-UNSUITABLE" Invalid "a secret cannot be written in this form; nothing was written" "export as JSON, or rename or leave out the secret that is named";
     EnvironmentCollision "SR-RUN-COLLISION" Conflict "two secrets would become the same environment variable" "rename one of them, or choose a narrower prefix";
     TenantNotFound "SR-TENANT-NOT-FOUND" Absent "no such tenant" "check the name with `strongroom tenant list`";
     TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";

@@ -86,6 +86,15 @@ impl Error {
         self
     }
 
+    /// The same error once more, without its cause: for another caller, or for another try.
+    pub(crate) fn again(&self) -> Self {
+        let copy = Self::new(self.0.code);
+        match &self.0.detail {
+            Some(detail) => copy.detail(detail.clone()),
+            None => copy,
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.0.code

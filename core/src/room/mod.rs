@@ -18,7 +18,7 @@ pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
 pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
-pub use tenants::{Admin, TenantInfo, TenantState, Tenants};
+pub use tenants::{Admin, ExportedKey, TenantInfo, TenantState, Tenants};
 
 use strongroom_log::{Origin, RootKey};
 

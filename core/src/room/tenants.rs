@@ -13,6 +13,7 @@ use crate::{
     Code, Context, Error, Result, TenantId, TenantRef,
     audit::{Audit, Receipt, log_origin},
     clock::Timestamp,
+    device::Prk,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
     seal::Subject,
     store::{Change, TenantNumber, TenantRow},
@@ -244,6 +245,71 @@ impl Admin {
                 Ok(info)
             })
             .await
+    }
+}
+
+/// A tenant's pseudo-random key, outside of the device. Whoever has it and the database has all of the tenant's secrets.
+#[derive(Debug)]
+pub struct ExportedKey {
+    /// Whose key.
+    pub tenant_ref: TenantRef,
+    /// The root version it was derived from.
+    pub root_version: u32,
+    /// The derivation under that root version.
+    pub key_epoch: u32,
+    /// The key.
+    pub prk: Prk,
+    /// Proof that the export was recorded.
+    pub receipt: Receipt,
+}
+
+impl Admin {
+    /// Hands a tenant's pseudo-random key out: for an independent reader to check what is stored, or for
+    /// escrow. It opens everything the tenant has stored and will store until it is derived anew.
+    ///
+    /// Recorded in `sys` and in the tenant's own log, which its owner sees.
+    ///
+    /// # Errors
+    /// `TenantNotFound`, `TenantClosed`; what the device says.
+    pub async fn dangerously_export_key(&self, id: &TenantId) -> Result<ExportedKey> {
+        let derived = self.derive_again(id).await;
+        let known = derived.as_ref().map(|(keys, ..)| Arc::clone(keys)).map_err(Error::code);
+        let (name, actor) = (id.clone(), self.context.actor().clone());
+        let ((), receipt) = self
+            .room
+            .operate("tenant.export-key", &Target::Sys, &self.context, move |step| {
+                let row = find(step, &name)?;
+                let keys = known.as_ref().map_err(|code| Error::new(*code))?;
+                if TenantState::from_number(row.state) != Some(TenantState::Active) {
+                    return Err(Code::TenantClosed.into());
+                }
+                step.line.object = Some(by_ref(row.tenant));
+                let (handle, new_actor) = step.room.actor_handle(step.snapshot, row.number, keys, &actor)?;
+                step.changes.extend(new_actor);
+                step.parts.push(Part {
+                    act: "tenant.export-key",
+                    line: LineFacts { object: Some(by_ref(row.tenant)), ..LineFacts::default() },
+                    elsewhere: Some((row.number, log_origin(row.number, row.tenant, &step.room.origin), Some(handle))),
+                });
+                Ok(())
+            })
+            .await?;
+        let (keys, prk) = derived?;
+        let seed = keys.seed();
+        Ok(ExportedKey {
+            tenant_ref: seed.tenant,
+            root_version: seed.root.version.0,
+            key_epoch: seed.epoch.0,
+            prk,
+            receipt,
+        })
+    }
+
+    async fn derive_again(&self, id: &TenantId) -> Result<(Arc<TenantKeys>, Prk)> {
+        let (_, keys, _) = self.room.resolve(&Target::Tenant(id.clone())).await?;
+        let seed = *keys.seed();
+        let prk = self.room.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
+        Ok((keys, prk))
     }
 }
 

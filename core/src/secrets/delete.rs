@@ -41,12 +41,13 @@ impl Secrets {
     /// # Errors
     /// `SecretNotFound`; `SecretConflict` if [`Delete::expect`] does not hold.
     pub async fn delete(&self, path: &SecretPath, options: Delete) -> Result<Deleted> {
-        let path = self.full(path)?;
+        let path = self.full(path);
         let (version, receipt) = self
             .room
             .operate("secret.delete", &self.target(), &self.context, move |step| {
+                let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
-                let row = find(step, &path)?.ok_or(Code::SecretNotFound)?;
+                let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 if let Some(Version(expected)) = options.expected
                     && expected != row.current
                 {

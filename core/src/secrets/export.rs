@@ -33,12 +33,13 @@ impl Secrets {
     /// # Errors
     /// `ImportTooLarge` if there are more than an import takes; `Integrity`.
     pub async fn export(&self, folder: &Folder) -> Result<Exported> {
-        let folder = self.full_folder(folder)?;
+        let folder = self.full_folder(folder);
         let (secrets, receipt) = self
             .room
             .operate("secret.export", &self.target(), &self.context, move |step| {
+                let folder = folder.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Folder, folder.as_str().as_bytes())?;
-                let mut paths = below(step, &folder, limits::IMPORT_ENTRIES_MAX)?
+                let mut paths = below(step, folder, limits::IMPORT_ENTRIES_MAX)?
                     .ok_or_else(|| Error::new(Code::ImportTooLarge).detail("export a smaller folder"))?
                     .1;
                 paths.sort();
@@ -49,7 +50,7 @@ impl Secrets {
                         continue;
                     }
                     let (value, _) = open_version(step, &row, row.current)?;
-                    let path = super::relative(&path, &folder)?;
+                    let path = super::relative(&path, folder)?;
                     secrets.push(ExportedSecret { path, value, version: Version(row.current) });
                 }
                 step.line.count = Some(secrets.len() as u64);

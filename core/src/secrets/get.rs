@@ -2,7 +2,7 @@
 
 use super::{Secrets, Version, VersionState, expired, find};
 use crate::{
-    Code, Result, SecretPath, SecretValue, audit::Receipt, clock::Timestamp, keys::PseudonymKind, room::Step,
+    Code, Error, Result, SecretPath, SecretValue, audit::Receipt, clock::Timestamp, keys::PseudonymKind, room::Step,
     store::SecretRow,
 };
 
@@ -46,12 +46,13 @@ impl Secrets {
     /// `SecretNotFound`, `VersionNotFound`, `VersionUnavailable`, `SecretDisabled`; `Integrity` if what
     /// is stored is not what was put there.
     pub async fn get(&self, path: &SecretPath, options: Get) -> Result<Secret> {
-        let path = self.full(path)?;
+        let path = self.full(path);
         let ((value, version, is_current, created_at), receipt) = self
             .room
             .operate("secret.get", &self.target(), &self.context, move |step| {
+                let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
-                let row = find(step, &path)?.ok_or(Code::SecretNotFound)?;
+                let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 if !row.enabled {
                     return Err(Code::SecretDisabled.into());
                 }

@@ -47,27 +47,19 @@ impl Secrets {
     /// `ImportMalformed` for a path that occurs twice; `ImportTooLarge`; `SecretConflict` with
     /// [`Import::new_only`]; what [`Secrets::put`] says.
     pub async fn import(&self, folder: &Folder, entries: Vec<ImportEntry>, options: Import) -> Result<Imported> {
-        if entries.len() > limits::IMPORT_ENTRIES_MAX {
-            return Err(Code::ImportTooLarge.into());
-        }
-        let folder = self.full_folder(folder)?;
-        let mut seen = HashSet::new();
-        let mut all = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let path = folder.join(entry.path.as_str())?;
-            if !seen.insert(path.clone()) {
-                return Err(Error::new(Code::ImportMalformed).detail(format!("{} occurs twice", entry.path)));
-            }
-            all.push((path, entry.value));
-        }
+        let folder = self.full_folder(folder);
+        let all = folder.as_ref().map_err(Error::again).and_then(|folder| placed(folder, entries));
         let all = Arc::new(all);
         let (versions, receipt) = self
             .room
             .operate("secret.import", &self.target(), &self.context, move |step| {
                 let each = if options.new_only { Put::default().expect(Version(0)) } else { Put::default() };
+                let folder = folder.as_ref().map_err(Error::again)?;
+                step.name(PseudonymKind::Folder, folder.as_str().as_bytes())?;
+                let all = all.as_ref().as_ref().map_err(Error::again)?;
                 let mut folders = put::Folders::default();
                 let mut versions = Vec::with_capacity(all.len());
-                for (path, value) in &*all {
+                for (path, value) in all {
                     let planned = put::plan(step, path, value, &each, &mut folders).map_err(|error| {
                         if error.details().is_none() { error.detail(path.to_string()) } else { error }
                     })?;
@@ -82,4 +74,21 @@ impl Secrets {
             .await?;
         Ok(Imported { versions, receipt })
     }
+}
+
+/// The full path of each entry, none of them twice.
+fn placed(folder: &Folder, entries: Vec<ImportEntry>) -> Result<Vec<(SecretPath, SecretValue)>> {
+    if entries.len() > limits::IMPORT_ENTRIES_MAX {
+        return Err(Code::ImportTooLarge.into());
+    }
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let path = folder.join(entry.path.as_str())?;
+        if !seen.insert(path.clone()) {
+            return Err(Error::new(Code::ImportMalformed).detail(format!("{} occurs twice", entry.path)));
+        }
+        all.push((path, entry.value));
+    }
+    Ok(all)
 }

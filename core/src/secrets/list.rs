@@ -82,15 +82,16 @@ impl Secrets {
     /// # Errors
     /// `LimitInvalid`; `Integrity` if an entry is not where it belongs.
     pub async fn list(&self, folder: &Folder, after: After, limit: usize) -> Result<Page> {
-        if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
-            return Err(Code::LimitInvalid.into());
-        }
-        let (full, below) = (self.full_folder(folder)?, self.folder.clone());
+        let (full, below) = (self.full_folder(folder), self.folder.clone());
         let ((entries, next), receipt) = self
             .room
             .operate("secret.list", &self.target(), &self.context, move |step| {
+                let full = full.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Folder, full.as_str().as_bytes())?;
-                let (folders, secrets) = entries_in(step, &full)?;
+                if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
+                    return Err(Code::LimitInvalid.into());
+                }
+                let (folders, secrets) = entries_in(step, full)?;
                 let mut all = Vec::with_capacity(folders.len() + secrets.len());
                 for folder in folders {
                     let text = folder.as_str().get(below.as_str().len()..).unwrap_or_default();

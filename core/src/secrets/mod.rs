@@ -61,6 +61,16 @@ pub enum VersionState {
 }
 
 impl VersionState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Deleted => "deleted",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
     /// The stored number.
     pub(crate) fn number(self) -> u8 {
         match self {

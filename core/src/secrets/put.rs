@@ -65,11 +65,12 @@ impl Secrets {
     /// # Errors
     /// `SecretConflict` if [`Put::expect`] does not hold; `FolderFull`; `TenantNotFound`, `TenantClosed`.
     pub async fn put(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
-        let (path, value) = (self.full(path)?, Arc::new(value));
+        let (path, value) = (self.full(path), Arc::new(value));
         let (version, receipt) = self
             .room
             .operate("secret.put", &self.target(), &self.context, move |step| {
-                let planned = plan(step, &path, &value, &options, &mut Folders::default())?;
+                let path = path.as_ref().map_err(Error::again)?;
+                let planned = plan(step, path, &value, &options, &mut Folders::default())?;
                 step.changes.push(planned.change);
                 step.line = planned.line;
                 Ok(planned.version)

@@ -1,7 +1,7 @@
 //! The versions of a secret, without their values.
 
 use super::{Meta, Secrets, Version, VersionState, find};
-use crate::{Code, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
+use crate::{Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
 
 /// One version, without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +39,13 @@ impl Secrets {
     /// # Errors
     /// `SecretNotFound`; `Integrity`.
     pub async fn versions(&self, path: &SecretPath) -> Result<Versions> {
-        let path = self.full(path)?;
+        let path = self.full(path);
         let ((versions, meta, created_at, updated_at), receipt) = self
             .room
             .operate("secret.versions", &self.target(), &self.context, move |step| {
+                let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
-                let row = find(step, &path)?.ok_or(Code::SecretNotFound)?;
+                let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 let mut versions = Vec::new();
                 for stored in step.snapshot.versions(step.tenant.number, &row.id)? {
                     step.keys.check_row(&stored)?;

@@ -221,8 +221,8 @@ fn unquoted(line: &str) -> &str {
 
 /// Writes secrets as a `.env` file. Paths are relative to what is exported, and each must come once.
 ///
-/// [`Code::PathInvalid`](crate::Code::PathInvalid) for a secret in a sub-folder;
-/// [`Code::ValueInvalid`](crate::Code::ValueInvalid) for a binary value, or one with a NUL. The path is
+/// [`Code::ExportUnsuitable`](crate::Code::ExportUnsuitable) for a secret in a sub-folder;
+/// [`Code::ExportUnsuitable`](crate::Code::ExportUnsuitable) for a binary value, or one with a NUL. The path is
 /// named and nothing is written.
 pub fn export<'a>(secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>) -> Result<Zeroizing<Vec<u8>>> {
     let mut output = Output::new();
@@ -432,17 +432,17 @@ mod tests {
     fn what_the_format_cannot_hold_is_refused_by_path() {
         let text = SecretValue::text("s3cr3t").unwrap();
         for (path, value, code, detail) in [
-            ("g/K", &text, Code::PathInvalid, "g/K is in a sub-folder, which .env cannot hold; export as JSON"),
+            ("g/K", &text, Code::ExportUnsuitable, "g/K is in a sub-folder, which .env cannot hold; export as JSON"),
             (
                 "K",
                 &SecretValue::binary(b"s3cr3t".to_vec()).unwrap(),
-                Code::ValueInvalid,
+                Code::ExportUnsuitable,
                 "K is binary, which .env cannot hold; export as JSON",
             ),
             (
                 "K",
                 &SecretValue::text("s3cr3t\0").unwrap(),
-                Code::ValueInvalid,
+                Code::ExportUnsuitable,
                 "K has a NUL, which .env cannot hold; export as JSON",
             ),
         ] {

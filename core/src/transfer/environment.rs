@@ -26,7 +26,7 @@ pub struct Variable {
 /// The names of the variables that these secrets become, in the same order. Needs no values, and so can
 /// refuse before any secret is read.
 ///
-/// [`Code::EnvironmentCollision`] with both paths if two become the same; [`Code::PathInvalid`] if a name
+/// [`Code::EnvironmentCollision`] with both paths if two become the same; [`Code::ExportUnsuitable`] if a name
 /// would begin with a digit.
 ///
 /// ```
@@ -58,7 +58,7 @@ pub fn names<'a>(paths: impl IntoIterator<Item = &'a SecretPath>) -> Result<Vec<
 
 /// The variables that these secrets become, in the same order.
 ///
-/// Errors as [`names`]; [`Code::ValueInvalid`] with the path for a binary value, or one with a NUL.
+/// Errors as [`names`]; [`Code::ExportUnsuitable`] with the path for a binary value, or one with a NUL.
 pub fn variables(secrets: impl IntoIterator<Item = (SecretPath, SecretValue)>) -> Result<Vec<Variable>> {
     let (paths, values): (Vec<_>, Vec<_>) = secrets.into_iter().unzip();
     let names = names(&paths)?;
@@ -96,7 +96,7 @@ mod tests {
         }
         let error = names([&path("a/2fa")]).unwrap_err();
         let want = "a/2fa would become a variable that begins with a digit, which shells drop; rename it";
-        assert_eq!((error.code(), error.details()), (Code::PathInvalid, Some(want)));
+        assert_eq!((error.code(), error.details()), (Code::ExportUnsuitable, Some(want)));
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
             (SecretValue::text("s3cr3t\0"), "a/k has a NUL, which no environment variable can hold"),
         ] {
             let error = variables([(path("a/k"), value.unwrap())]).unwrap_err();
-            assert_eq!((error.code(), error.details()), (Code::ValueInvalid, Some(detail)));
+            assert_eq!((error.code(), error.details()), (Code::ExportUnsuitable, Some(detail)));
         }
     }
 }

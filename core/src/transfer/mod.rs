@@ -79,11 +79,11 @@ fn text(document: &[u8]) -> Result<&str> {
 }
 
 fn unsuitable_path(path: &SecretPath, why: &str) -> Error {
-    Error::new(Code::PathInvalid).detail(format!("{path} {why}"))
+    Error::new(Code::ExportUnsuitable).detail(format!("{path} {why}"))
 }
 
 fn unsuitable_value(path: &SecretPath, why: &str) -> Error {
-    Error::new(Code::ValueInvalid).detail(format!("{path} {why}"))
+    Error::new(Code::ExportUnsuitable).detail(format!("{path} {why}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,383 @@
+//! `audit`: the log shown, verified and exported.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom::{Audit, AuditEntry, Code, Error, Timestamp, limits};
+use strongroom_log::{BundleReader, Completeness, Remembered, Report, RootKey, Verdict, VerifyingKey};
+
+use crate::{
+    app::App,
+    failure::Failure,
+    files::Target,
+    input,
+    output::{self, ReceiptJson, Table},
+    progress,
+};
+
+/// Show, verify and export the audit log
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    Show(ShowArgs),
+    Verify(VerifyArgs),
+    Export(ExportArgs),
+}
+
+impl AuditCommand {
+    pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        match self {
+            Self::Show(show) => show.carry_out(app),
+            Self::Verify(verify) => verify.carry_out(app),
+            Self::Export(export) => export.carry_out(app),
+        }
+    }
+}
+
+/// Which log.
+#[derive(Args, Debug)]
+struct Which {
+    /// The deployment instead of a tenant
+    #[arg(long)]
+    deployment: bool,
+}
+
+impl Which {
+    /// Works on the log, in the name of whoever asks.
+    fn in_audit<T>(&self, app: &App, work: impl AsyncFnOnce(Audit) -> Result<T, Failure>) -> Result<T, Failure> {
+        let context = app.context()?;
+        if self.deployment {
+            return app.in_room(async |room| work(room.admin(context).audit()).await);
+        }
+        let tenant = app.tenant_if_named()?.ok_or_else(|| {
+            Failure::usage("which log? Give --tenant NAME, set STRONGROOM_TENANT, or give --deployment")
+        })?;
+        app.in_room(async |room| work(room.tenant(&tenant).acting_as(context).audit()).await)
+    }
+}
+
+/// Show a log: who did what, when, and what came of it
+///
+/// Names are resolved where what they stand for still exists. Looking is recorded too. With --deployment,
+/// it is the deployment's own log: tenants made and closed, epochs, backups, refusals that no tenant's log
+/// could take.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit show --tenant acme
+  strongroom audit show --tenant acme --from 1000 --limit 50
+  strongroom audit show --deployment -o json | jq -r '.entries[].line'")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    which: Which,
+    /// First line to show
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// How many lines at most, 1 to 1000
+    #[arg(long, value_name = "LINES", default_value_t = limits::PAGE_ENTRIES_MAX)]
+    limit: usize,
+}
+
+#[derive(Serialize)]
+struct ShowReply<'a> {
+    entries: Vec<EntryJson<'a>>,
+    next: Option<u64>,
+    receipt: ReceiptJson<'a>,
+}
+
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    seq: u64,
+    time: String,
+    act: &'a str,
+    ok: bool,
+    code: &'a str,
+    actor: Option<&'a str>,
+    object_type: Option<&'a str>,
+    object: Option<&'a str>,
+    version: Option<u64>,
+    count: Option<u64>,
+    request: String,
+    line: &'a str,
+}
+
+impl ShowArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let page = self.which.in_audit(app, async |audit| Ok(audit.show(self.from, self.limit).await?))?;
+        let entries = page.entries.iter().map(EntryJson::from).collect();
+        let reply = ShowReply { entries, next: page.next, receipt: (&page.receipt).into() };
+        app.out.reply(&reply, || table(&page.entries))?;
+        if let Some(next) = page.next {
+            app.out.note(&format!("{}there is more: --from {next}{:#}", output::DIM, output::DIM));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> From<&'a AuditEntry> for EntryJson<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        Self {
+            seq: entry.seq,
+            time: output::exact_time(entry.time),
+            act: &entry.act,
+            ok: entry.ok,
+            code: &entry.code,
+            actor: entry.actor.as_deref(),
+            object_type: entry.object_type.as_deref(),
+            object: entry.object.as_deref(),
+            version: entry.version,
+            count: entry.count,
+            request: entry.request.to_string(),
+            line: &entry.line,
+        }
+    }
+}
+
+fn table(entries: &[AuditEntry]) -> String {
+    if entries.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::with_heading(&["SEQ", "TIME", "WHO", "WHAT", "OBJECT", "RESULT"]);
+    for entry in entries {
+        table.row([
+            entry.seq.to_string(),
+            output::time(entry.time),
+            entry.actor.clone().unwrap_or_else(|| "(forgotten)".to_owned()),
+            entry.act.clone(),
+            object(entry),
+            entry.code.clone(),
+        ]);
+    }
+    table.finish()
+}
+
+/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, or the type of an object whose name is gone.
+fn object(entry: &AuditEntry) -> String {
+    let version = entry.version.unwrap_or_default();
+    let count = entry.count.map(|count| format!(" ({count})")).unwrap_or_default();
+    let name = match (entry.object.as_deref(), entry.object_type.as_deref()) {
+        (Some(""), Some("folder")) => "/".to_owned(),
+        (Some(name), _) => name.to_owned(),
+        (None, Some("verdict")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
+        (None, Some(kind @ ("epoch" | "generation"))) => return format!("{kind} {version}{count}"),
+        (None, Some(kind)) => format!("({kind})"),
+        (None, None) => String::new(),
+    };
+    let version = entry.version.map(|version| format!(" v{version}")).unwrap_or_default();
+    format!("{name}{version}{count}").trim_start().to_owned()
+}
+
+/// Verify the audit log: every line, commit, signature and certificate
+///
+/// Without a file, the log in the database is verified, of all tenants; that is recorded. With a file, it
+/// is a bundle that `audit export` wrote, and nothing is needed but the root key: no deployment, no device.
+///
+/// A log that was cut off at a moment in the past is whole up to there. Only what was kept elsewhere shows
+/// that: keep a checkpoint with --save-checkpoint, and give it to the next verification with --checkpoint.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit verify
+  strongroom audit verify --checkpoint last.note --save-checkpoint new.note
+  strongroom audit verify acme.bundle --root 'example.com/keys/root+1a2b3c4d+…'")]
+pub(crate) struct VerifyArgs {
+    /// A bundle to verify instead of the database
+    #[arg(requires = "root")]
+    bundle: Option<PathBuf>,
+    /// The root key: the vkey that `init` printed, or the public key in hex
+    ///
+    /// A bundle needs it. Without a bundle, the deployment must be the one with this root key: else whoever
+    /// replaced the database and the device together would be believed.
+    #[arg(long, value_name = "VKEY", env = "STRONGROOM_ROOT_KEY", hide_env_values = true)]
+    root: Option<String>,
+    /// A checkpoint kept from before, which the log must continue
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Keep the newest checkpoint in this file, if all is well
+    #[arg(long, value_name = "FILE")]
+    save_checkpoint: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct VerifyReply<'a> {
+    ok: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Where the database disagrees with the log it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_findings: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptJson<'a>>,
+}
+
+impl VerifyArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let remembered = self.checkpoint.as_deref().map(input::read_document).transpose()?;
+        let remembered = remembered.map(|note| note.to_vec());
+        let save_to = Target::new(self.save_checkpoint.as_deref(), true)?;
+        let root = self.root.as_deref().map(parse_root).transpose()?;
+        let (report, findings) = match (&self.bundle, &root) {
+            (Some(bundle), Some(root)) => {
+                let report = verify_bundle(bundle, root, remembered.as_deref())?;
+                let reply = VerifyReply { ok: report.is_ok(), report: &report, store_findings: None, receipt: None };
+                app.out.reply(&reply, || text(&report, &[]))?;
+                (report, Vec::new())
+            }
+            _ => {
+                let context = app.context()?;
+                let spinner = progress::spinner("verifying");
+                let verified = app.in_room(async |room| {
+                    check_root(root.as_ref(), room.root_key())?;
+                    Ok(room.admin(context).audit().verify(remembered).await?)
+                });
+                spinner.finish_and_clear();
+                let verified = verified?;
+                let reply = VerifyReply {
+                    ok: verified.is_ok(),
+                    report: &verified.report,
+                    store_findings: Some(&verified.store),
+                    receipt: Some((&verified.receipt).into()),
+                };
+                app.out.reply(&reply, || text(&verified.report, &verified.store))?;
+                (verified.report, verified.store)
+            }
+        };
+        verdict(&report, &findings)?;
+        match (&self.save_checkpoint, &report.checkpoint) {
+            (Some(_), Some(note)) => save_to.write(note.as_bytes()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the verifier found, for people.
+pub(crate) fn text(report: &Report, store: &[String]) -> String {
+    let mut text = if store.is_empty() { format!("{}\n", report.verdict) } else { "TAMPERED\n".to_owned() };
+    for finding in &report.findings {
+        text += &format!("  {finding}\n");
+    }
+    for finding in store {
+        text += &format!("  DATABASE: {finding}\n");
+    }
+    if report.findings_omitted > 0 {
+        text += &format!("  and {} more\n", report.findings_omitted);
+    }
+    let mut table = Table::new();
+    table.row(["origin", report.origin.as_deref().unwrap_or("unknown")]);
+    if let Some(log) = &report.log {
+        table.row(["log", log]);
+    }
+    table.row(["root key", &report.root]);
+    let lines = output::count(report.entries, "line");
+    let commits = output::count(report.commits, "commit");
+    let (logs, epochs) = (output::count(report.logs, "log"), output::count(report.epochs, "epoch"));
+    table.row(["verified", &format!("{lines} in {logs}, {commits}, {epochs}")]);
+    if report.generations > 1 {
+        table.row(["generations", &report.generations.to_string()]);
+    }
+    if let (Some(first), Some(last)) = (report.first_time, report.last_time) {
+        table.row(["from", &output::time(Timestamp(first))]);
+        table.row(["to", &output::time(Timestamp(last))]);
+    }
+    let completeness = match report.completeness {
+        Completeness::FullRange => "all logs, from the first line to the checkpoint",
+        Completeness::OneLog => "one log, from its first line to the checkpoint",
+        Completeness::NotEstablished => "not established",
+    };
+    table.row(["complete", completeness]);
+    let remembered = match report.remembered {
+        Remembered::NotGiven => "no checkpoint given: a tail cut off together with its checkpoints would not show",
+        Remembered::Continued => "it continues the checkpoint given",
+        Remembered::Contradicted => "it contradicts the checkpoint given",
+        Remembered::NotCompared => "it was not compared with the checkpoint given",
+    };
+    table.row(["compared", remembered]);
+    text + "\n" + &table.finish()
+}
+
+/// What the report means for whoever asked: an error, unless everything holds.
+fn verdict(report: &Report, store: &[String]) -> Result<(), Failure> {
+    let has = |code: &str| report.findings.iter().any(|finding| finding.code == code);
+    let code = match report.verdict {
+        Verdict::Ok if store.is_empty() => return Ok(()),
+        _ if has("BUNDLE-VERSION") => Code::BundleInvalid,
+        _ if has("ROLLBACK") => Code::LogRolledBack,
+        _ => Code::LogBroken,
+    };
+    let findings = report.findings.len() as u64 + report.findings_omitted + store.len() as u64;
+    let verdict = if report.is_ok() { Verdict::Tampered } else { report.verdict };
+    Err(Error::new(code).detail(format!("{verdict}, {}", output::count(findings, "finding"))).into())
+}
+
+pub(crate) fn parse_root(root: &str) -> Result<RootKey, Failure> {
+    root.parse().map_err(|_| Error::from(Code::RootKeyInvalid).into())
+}
+
+/// Refuses a deployment whose root key is not the one that somebody kept.
+fn check_root(kept: Option<&RootKey>, ours: &RootKey) -> Result<(), Failure> {
+    let Some(kept) = kept.map(ToString::to_string) else { return Ok(()) };
+    let vkey = ours.to_string();
+    let hex = vkey.parse::<VerifyingKey>().map(|key| output::hex(&key.public_key()));
+    if kept == vkey || hex.is_ok_and(|hex| kept == hex) {
+        return Ok(());
+    }
+    Err(Error::new(Code::LogBroken).detail("the deployment has another root key than the one given").into())
+}
+
+fn verify_bundle(bundle: &Path, root: &RootKey, remembered: Option<&[u8]>) -> Result<Report, Failure> {
+    let bar = progress::bytes("verifying", bundle.metadata().map_or(0, |file| file.len()));
+    let mut from = input::open(bundle)?;
+    let mut reader = BundleReader::new(root, remembered);
+    let mut piece = vec![0; 1024 * 1024];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => {
+                reader.feed(&piece[..read]);
+                bar.inc(read as u64);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::new(Code::FileUnreadable).detail(error.kind().to_string()).into()),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(reader.finish())
+}
+
+/// Write a log into a file that verifies offline, with nothing but the root key
+///
+/// Of a tenant, its log with the proof that it is whole; with --deployment, all logs. The file holds no
+/// names: handles and keyed hashes, as they are stored.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom audit export --tenant acme acme.bundle
+  strongroom audit export --deployment all.bundle
+  strongroom audit verify all.bundle --root \"$(strongroom status -o json | jq -r .root_key)\"")]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    which: Which,
+    /// The new file; nothing is overwritten
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct ExportReply<'a> {
+    file: String,
+    bytes: u64,
+    receipt: ReceiptJson<'a>,
+}
+
+impl ExportArgs {
+    fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let spinner = progress::spinner("exporting");
+        let done = self.which.in_audit(app, async |audit| Ok(audit.export(&self.file).await?))?;
+        spinner.finish_and_clear();
+        let file = done.file.display().to_string();
+        let reply = ExportReply { file, bytes: done.bytes, receipt: (&done.receipt).into() };
+        app.out.done(&reply, || {
+            let size = indicatif::HumanBytes(done.bytes);
+            format!("wrote {}, {size} {}", reply.file, output::recorded(&done.receipt))
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! `secret`: put, get, list, versions, delete, import and export.
+
+mod delete;
+mod get;
+mod list;
+mod put;
+mod transfer;
+mod versions;
+
+use std::path::Path;
+
+use clap::{Subcommand, ValueEnum};
+use strongroom::Folder;
+
+use crate::{app::App, failure::Failure};
+
+/// Put, get, list and delete a tenant's secrets
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    Put(put::PutArgs),
+    Get(get::GetArgs),
+    List(list::ListArgs),
+    Versions(versions::VersionsArgs),
+    Delete(delete::DeleteArgs),
+    Import(transfer::ImportArgs),
+    Export(transfer::ExportArgs),
+}
+
+impl SecretCommand {
+    pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        match self {
+            Self::Put(put) => put.carry_out(app),
+            Self::Get(get) => get.carry_out(app),
+            Self::List(list) => list.carry_out(app),
+            Self::Versions(versions) => versions.carry_out(app),
+            Self::Delete(delete) => delete.carry_out(app),
+            Self::Import(import) => import.carry_out(app),
+            Self::Export(export) => export.carry_out(app),
+        }
+    }
+}
+
+/// How a document of secrets is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Document {
+    /// NAME=value lines.
+    Env,
+    /// Nested objects are folders.
+    Json,
+}
+
+impl Document {
+    /// The one that is asked for, else the one that the file's name says, else `.env`.
+    fn of(asked: Option<Self>, file: Option<&Path>) -> Self {
+        let is_json = || file.and_then(Path::extension).is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        asked.unwrap_or_else(|| if is_json() { Self::Json } else { Self::Env })
+    }
+}
+
+/// ` under prod/api`, or nothing for the root.
+fn under(folder: &Folder) -> String {
+    if folder.is_root() { String::new() } else { format!(" under {folder}") }
+}

@@ -1,0 +1,93 @@
+//! `secret versions`.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use clap::Args;
+use serde::Serialize;
+use strongroom::{SecretPath, VersionInfo, Versions};
+
+use crate::{
+    app::App,
+    failure::Failure,
+    output::{self, ReceiptJson, Table},
+};
+
+/// Show a secret's versions, description and labels, without its values
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  strongroom secret versions prod/db/password")]
+pub(crate) struct VersionsArgs {
+    /// Which secret
+    path: String,
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    path: &'a str,
+    description: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    created: String,
+    updated: String,
+    versions: Vec<VersionJson>,
+    receipt: ReceiptJson<'a>,
+}
+
+#[derive(Serialize)]
+struct VersionJson {
+    version: u64,
+    state: &'static str,
+    current: bool,
+    created: String,
+    expires: Option<String>,
+}
+
+impl VersionsArgs {
+    pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let path: SecretPath = self.path.parse()?;
+        let found = app.in_secrets(async |secrets| Ok(secrets.versions(&path).await?))?;
+        let reply = Reply {
+            path: path.as_str(),
+            description: found.meta.description.as_str(),
+            labels: found.meta.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            created: output::exact_time(found.created_at),
+            updated: output::exact_time(found.updated_at),
+            versions: found.versions.iter().map(VersionJson::from).collect(),
+            receipt: (&found.receipt).into(),
+        };
+        app.out.reply(&reply, || text(&path, &found))
+    }
+}
+
+impl From<&VersionInfo> for VersionJson {
+    fn from(info: &VersionInfo) -> Self {
+        Self {
+            version: info.version.0,
+            state: info.state.as_str(),
+            current: info.is_current,
+            created: output::exact_time(info.created_at),
+            expires: info.expires_at.map(output::exact_time),
+        }
+    }
+}
+
+fn text(path: &SecretPath, found: &Versions) -> String {
+    let mut text = format!("{path}\n");
+    if !found.meta.description.is_empty() {
+        let _ = writeln!(text, "  {}", found.meta.description);
+    }
+    for (name, value) in &found.meta.labels {
+        let _ = writeln!(text, "  {name}={value}");
+    }
+    let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", ""]);
+    for info in &found.versions {
+        let current = if info.is_current { "current" } else { "" };
+        table.row([
+            info.version.0.to_string(),
+            info.state.as_str().into(),
+            output::time(info.created_at),
+            current.into(),
+        ]);
+    }
+    text + "\n" + &table.finish()
+}

@@ -1,0 +1,192 @@
+//! `tenant`: create, show, list and close.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use strongroom::{Receipt, TenantId, TenantInfo};
+use zeroize::Zeroizing;
+
+use crate::{
+    app::App,
+    confirm::confirm,
+    failure::Failure,
+    output::{self, ReceiptJson, Table},
+};
+
+/// Create, show, list and close tenants
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Create a tenant, with keys and a log of its own
+    #[command(after_help = "Examples:\n  strongroom tenant create acme")]
+    Create(Name),
+    /// Show a tenant, closed or not
+    #[command(after_help = "Examples:\n  strongroom tenant show acme")]
+    Show(Name),
+    /// List all tenants, closed ones too
+    #[command(after_help = "Examples:\n  strongroom tenant list\n  strongroom tenant list -o json")]
+    List,
+    /// Close a tenant for ever; what it stored stays, and nobody reaches it
+    #[command(after_help = "Examples:\n  strongroom tenant close acme")]
+    Close {
+        #[command(flatten)]
+        name: Name,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Hand a tenant's key out: whoever has it and the database has all of the tenant's secrets
+    ///
+    /// For an independent reader to check what is stored, or for escrow. Recorded in the deployment's log
+    /// and in the tenant's own. The key goes to stdout as JSON, never to a terminal.
+    #[command(after_help = "Examples:\n  strongroom tenant dangerously-export acme --yes > acme-key.json")]
+    DangerouslyExport {
+        #[command(flatten)]
+        name: Name,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// A tenant's name.
+#[derive(Args, Debug)]
+pub(crate) struct Name {
+    /// Its name: 1 to 63 of a-z, 0-9 and -
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    #[serde(flatten)]
+    tenant: TenantJson<'a>,
+    receipt: ReceiptJson<'a>,
+}
+
+#[derive(Serialize)]
+struct ListReply<'a> {
+    tenants: Vec<TenantJson<'a>>,
+    receipt: ReceiptJson<'a>,
+}
+
+#[derive(Serialize)]
+struct TenantJson<'a> {
+    name: &'a str,
+    #[serde(rename = "ref")]
+    tenant_ref: String,
+    state: &'static str,
+    created: String,
+    log: LogJson<'a>,
+}
+
+#[derive(Serialize)]
+struct LogJson<'a> {
+    origin: &'a str,
+    lines: u64,
+}
+
+impl TenantCommand {
+    pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
+        let context = app.context()?;
+        match self {
+            Self::Create(name) => {
+                let id = name.id()?;
+                let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).create_tenant(&id).await?))?;
+                app.out.done(&reply(&info, &receipt), || format!("created {id} {}", output::recorded(&receipt)))
+            }
+            Self::Show(name) => {
+                let id = name.id()?;
+                let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).show_tenant(&id).await?))?;
+                app.out.reply(&reply(&info, &receipt), || text(&info))
+            }
+            Self::List => {
+                let all = app.in_room(async |room| Ok(room.admin(context).list_tenants().await?))?;
+                let tenants = all.tenants.iter().map(TenantJson::from).collect();
+                let reply = ListReply { tenants, receipt: (&all.receipt).into() };
+                app.out.reply(&reply, || table(&all.tenants))?;
+                if all.tenants.is_empty() {
+                    app.out.note("no tenants yet; make one with `strongroom tenant create NAME`");
+                }
+                Ok(())
+            }
+            Self::Close { name, yes } => {
+                let id = name.id()?;
+                confirm(&format!("Close {id} for ever?"), *yes)?;
+                let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).close_tenant(&id).await?))?;
+                app.out.done(&reply(&info, &receipt), || format!("closed {id} {}", output::recorded(&receipt)))
+            }
+            Self::DangerouslyExport { name, yes } => {
+                let id = name.id()?;
+                if output::stdout_is_terminal() {
+                    return Err(Failure::usage("a key is not shown on a terminal; send it to a file or a program"));
+                }
+                confirm(&format!("Hand the key of {id} out?"), *yes)?;
+                let key = app.in_room(async |room| Ok(room.admin(context).dangerously_export_key(&id).await?))?;
+                let prk = Zeroizing::new(output::hex(key.prk.expose_key()));
+                let reply = KeyReply {
+                    tenant_ref: key.tenant_ref.to_string(),
+                    root_version: key.root_version,
+                    key_epoch: key.key_epoch,
+                    prk: &prk,
+                    receipt: (&key.receipt).into(),
+                };
+                // Never grows, so that no part of it is left behind: the reply is under 1 KiB.
+                let mut json = Zeroizing::new(Vec::with_capacity(4096));
+                serde_json::to_writer(&mut *json, &reply).map_err(output::internal)?;
+                json.push(b'\n');
+                output::to_stdout(&json)
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct KeyReply<'a> {
+    tenant_ref: String,
+    root_version: u32,
+    key_epoch: u32,
+    prk: &'a str,
+    receipt: ReceiptJson<'a>,
+}
+
+impl Name {
+    fn id(&self) -> Result<TenantId, Failure> {
+        Ok(self.name.parse()?)
+    }
+}
+
+fn reply<'a>(info: &'a TenantInfo, receipt: &'a Receipt) -> Reply<'a> {
+    Reply { tenant: info.into(), receipt: receipt.into() }
+}
+
+impl<'a> From<&'a TenantInfo> for TenantJson<'a> {
+    fn from(info: &'a TenantInfo) -> Self {
+        Self {
+            name: info.id.as_str(),
+            tenant_ref: info.tenant_ref.to_string(),
+            state: info.state.as_str(),
+            created: output::exact_time(info.created_at),
+            log: LogJson { origin: &info.log_origin, lines: info.log_size },
+        }
+    }
+}
+
+fn text(info: &TenantInfo) -> String {
+    let mut table = Table::new();
+    table.row(["name", info.id.as_str()]);
+    table.row(["state", info.state.as_str()]);
+    table.row(["created", &output::time(info.created_at)]);
+    table.row(["ref", &info.tenant_ref.to_string()]);
+    table.row(["log", &info.log_origin]);
+    table.row(["lines", &info.log_size.to_string()]);
+    table.finish()
+}
+
+fn table(tenants: &[TenantInfo]) -> String {
+    if tenants.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::with_heading(&["NAME", "STATE", "CREATED", "AUDIT LINES"]);
+    for info in tenants {
+        table.row([info.id.as_str(), info.state.as_str(), &output::time(info.created_at), &info.log_size.to_string()]);
+    }
+    table.finish()
+}
