@@ -50,7 +50,8 @@ impl Plain {
         Ok(Load::new((times.len() * rows) as u64, begin.elapsed(), times))
     }
 
-    fn transaction(&mut self, rows: usize) -> Result<()> {
+    /// One transaction of so many rows.
+    pub(crate) fn transaction(&mut self, rows: usize) -> Result<()> {
         self.writer.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         {
             let mut insert =

@@ -43,13 +43,13 @@ impl Display for Report {
             write_callers(f, callers)?;
         }
         if let Some(syncs) = &self.syncs {
-            writeln!(f, "\nSyncs, counted by strace (opening and closing taken off)")?;
+            writeln!(f, "\nSyncs, counted by strace (less those of a run with one operation)")?;
             for row in syncs {
                 let each = row.syncs as f64 / row.operations as f64;
                 let (operation, callers) = (&row.operation, row.callers);
                 writeln!(
                     f,
-                    "  {operation} by {callers:>2}: {:>5} syncs for {:>4}: {each:.2} each",
+                    "  {operation:<5} by {callers:>2}: {:>5} syncs for {:>4}: {each:.2} each",
                     row.syncs, row.operations
                 )?;
             }

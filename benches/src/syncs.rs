@@ -4,9 +4,9 @@ use std::{env, fs, path::Path, process::Command};
 
 use serde::Serialize;
 
-use crate::{Effort, Result, callers::every, deployment::Bench};
+use crate::{Effort, Result, callers::every, deployment::Bench, plain::Plain};
 
-/// Syncs of one run, opening and closing taken off.
+/// Syncs of one run, without those of a run with a single operation: opening, the first commit, closing.
 #[derive(Debug, Serialize)]
 pub(crate) struct Syncs {
     pub(crate) operation: String,
@@ -26,15 +26,18 @@ pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Option<Vec<Syncs>
     }
     bench.room.close()?;
     let per_caller = if effort.is_quick() { 16 } else { 64 };
-    let Some(idle) = traced(folder, "put", 1, 0)? else { return Ok(None) };
     let mut results = Vec::new();
-    for (operation, callers) in [("put", 1), ("get", 1), ("put", 16), ("get", 16)] {
-        let Some(syncs) = traced(folder, operation, callers, per_caller)? else { return Ok(None) };
+    for (operation, callers) in [("put", 1), ("get", 1), ("put", 16), ("get", 16), ("plain", 1)] {
+        let (Some(least), Some(syncs)) =
+            (traced(folder, operation, 1, 1)?, traced(folder, operation, callers, per_caller)?)
+        else {
+            return Ok(None);
+        };
         results.push(Syncs {
             operation: operation.to_owned(),
             callers,
-            operations: callers as u64 * per_caller,
-            syncs: syncs.saturating_sub(idle),
+            operations: callers as u64 * per_caller - 1,
+            syncs: syncs.saturating_sub(least),
         });
     }
     Ok(Some(results))
@@ -64,8 +67,13 @@ fn traced(folder: &Path, operation: &str, callers: usize, per_caller: u64) -> Re
     ))
 }
 
-/// In the child: so many operations by each of so many callers, all at once.
+/// In the child: so many operations by each of so many callers, all at once; or plain transactions of one row.
 pub(crate) fn child(folder: &Path, operation: &str, callers: usize, per_caller: u64) -> Result<()> {
+    if operation == "plain" {
+        let own = tempfile::tempdir_in(folder)?;
+        let mut plain = Plain::make(&own.path().join("plain.db"), 512)?;
+        return (0..per_caller).try_for_each(|_| plain.transaction(1));
+    }
     let bench = Bench::open(folder)?;
     let callers = (0..callers).map(|number| bench.caller(number)).collect::<Result<Vec<_>>>()?;
     every(&callers, |caller| {
