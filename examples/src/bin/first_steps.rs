@@ -1,71 +1,70 @@
-//! The first five minutes in Rust: open a deployment, act for a tenant, read secrets.
+//! The first five minutes with Strongroom as a library: open a deployment, list a folder, get a secret.
 //!
-//! ```console
-//! $ first-steps /var/lib/strongroom acme prod
+//! ```text
+//! first-steps <data folder> <tenant> <folder>
+//! first-steps /var/lib/strongroom acme prod
 //! ```
 //!
-//! Prints names, lengths and receipts, never values.
+//! It prints names, lengths and the receipt, never a value.
 
-#![allow(clippy::print_stdout, reason = "a program for people speaks on the terminal")]
+#![allow(clippy::print_stdout, reason = "a program for a terminal: this is where its results go")]
 
-use std::{
-    env,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{env, error::Error};
 
-use strongroom::{Actor, Context, Deployment, Error, Folder, Get, OpenOptions, Result, TenantId};
+use strongroom::{Actor, After, Context, Deployment, Entry, Folder, Get, OpenOptions, TenantId};
+use strongroom_hsm::open_deployment;
 
-fn main() -> ExitCode {
-    let arguments: Vec<_> = env::args().skip(1).collect();
-    let [data, tenant, folder] = &arguments[..] else {
-        println!("usage: first-steps DATA TENANT FOLDER");
-        return ExitCode::from(2);
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [data, tenant, folder] = arguments.as_slice() else {
+        return Err("usage: first-steps <data folder> <tenant> <folder>".into());
     };
-    // Strongroom needs no async runtime. Any one will do; here the main thread waits.
-    match pollster::block_on(read_all(data, tenant, folder)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
-    }
-}
-
-async fn read_all(data: &str, tenant: &str, folder: &str) -> Result<()> {
-    // The device is named in the deployment's config.toml; its PIN is where the URI says.
-    let deployment = Deployment::at(data);
-    let room = strongroom_hsm::open_deployment(&deployment, OpenOptions::default()).await?;
-
-    // Nothing is done without an actor: it stands in the audit log, with every operation.
+    // Names are parsed once, at the edge. From here on no text can be taken for a tenant or a folder.
     let tenant: TenantId = tenant.parse()?;
-    let acme = room.tenant(&tenant).acting_as(Context::new(Actor::service("first-steps")?));
-
-    // One operation, one line in the log, however many secrets it reads.
     let folder: Folder = folder.parse()?;
-    let exported = acme.secrets().export(&folder).await?;
-    println!("{} secrets in {folder}, recorded as {}", exported.secrets.len(), exported.receipt);
+    // The API is async and needs no particular runtime: use the one you have, or, as here, just wait.
+    pollster::block_on(first_steps(&Deployment::at(data), &tenant, &folder))
+}
 
-    // And one by one: each read is durable in the log before its value is released.
-    let mut times = Vec::new();
-    for secret in &exported.secrets {
-        let path = folder.join(secret.path.as_str())?;
-        let begun = Instant::now();
-        let read = acme.secrets().get(&path, Get::current()).await?;
-        times.push(begun.elapsed());
-        // A value is exposed for as long as this closure runs, and wiped when `read` is dropped.
-        assert!(read.value.matches(&secret.value), "a value is the same either way");
+async fn first_steps(deployment: &Deployment, tenant: &TenantId, folder: &Folder) -> Result<(), Box<dyn Error>> {
+    // Keys will be in this process's memory: keep them out of core dumps and debuggers.
+    strongroom::harden_process()?;
+
+    // `config.toml` in the folder names the device. Opening checks that token, keys and database belong
+    // together. A server opens once and keeps the room; it is cheap to clone.
+    let room = open_deployment(deployment, OpenOptions::default()).await?;
+
+    // Nothing can be asked of a tenant before it is said who asks: this name goes into the audit log.
+    let billing = Context::new(Actor::service("billing")?);
+    let secrets = room.tenant(tenant).acting_as(billing).secrets();
+
+    // A folder comes in pages, sorted by name.
+    let (mut after, mut count, mut bytes) = (After::start(), 0, 0);
+    let mut shown = 0;
+    loop {
+        let page = secrets.list(folder, after, 100).await?;
+        for entry in page.entries {
+            let Entry::Secret(path) = entry else { continue };
+            let secret = secrets.get(&path, Get::current()).await?;
+            // `expose` lends the bytes for as long as the closure runs; they are wiped when `secret` goes.
+            let length = secret.value.expose(|value| value.len());
+            count += 1;
+            bytes += length;
+            if shown < 3 {
+                shown += 1;
+                println!("{path}: version {}, {length} bytes", secret.version);
+                // Keep the receipt, and whoever runs the log can never deny that this was recorded.
+                println!("  receipt {}", secret.receipt);
+            }
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
     }
-    let (p50, worst) = median(times);
-    println!("each read again by itself: {p50:?} in the middle, {worst:?} at worst, every one synced and signed");
-    room.close()
-}
+    println!("{count} secrets, {bytes} bytes in all");
 
-fn median(mut times: Vec<Duration>) -> (Duration, Duration) {
-    times.sort();
-    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
-    (middle, times.last().copied().unwrap_or_default())
-}
-
-/// Every error has a stable code, a class for the exit code, and a next step.
-fn report(error: &Error) -> ExitCode {
-    println!("{}: {error}\n  next: {}", error.code().name(), error.remedy());
-    ExitCode::from(error.class().exit_code())
+    // Writes the closing line of the log and wipes the keys.
+    room.close()?;
+    Ok(())
 }

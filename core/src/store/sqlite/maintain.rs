@@ -41,7 +41,7 @@ const WAL_PAGES_MAX: u64 = WAL_BYTES_MAX / PAGE_BYTES as u64;
 #[derive(Debug)]
 pub(super) struct Upkeep {
     /// Pages of the write-ahead log at which to try next to begin it anew.
-    wal_restart_pages: AtomicU64,
+    pub(super) wal_restart_pages: AtomicU64,
 }
 
 impl Default for Upkeep {

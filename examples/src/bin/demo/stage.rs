@@ -1,216 +1,208 @@
-//! The stage: a token and a data folder of the demo's own, and a way to run commands on them that shows
-//! what is run, what comes back, and whether it is what must come back.
+//! What the demo stands on: a private token, a working folder, and the screen.
 
 use std::{
     env, fs,
-    io::Write as _,
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use clap::builder::styling::{AnsiColor, Style};
 use tempfile::TempDir;
 
-pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+/// How much of an answer stands on one line.
+const LINE_CHARS_MAX: usize = 150;
 
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
+/// What does not work is a fault of the machine or of the demo, and ends it.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The user PIN of the demo's token.
-const PIN: &str = "demo-1234";
-
-/// Lines of a command's output that are shown.
-const SHOWN_LINES_MAX: usize = 6;
-
-pub(crate) struct Stage {
-    folder: TempDir,
-    program: PathBuf,
-    pub(crate) uri: String,
-    /// The root key that `init` printed, for verification offline.
-    pub(crate) root_key: String,
-    failed: usize,
-    steps: usize,
-    notes: Vec<String>,
-}
-
-/// What a command gave back.
+/// What a command answered.
 pub(crate) struct Answer {
-    pub(crate) code: i32,
+    pub(crate) exit: i32,
     pub(crate) stdout: String,
-    pub(crate) all: String,
+    pub(crate) stderr: String,
     pub(crate) took: Duration,
 }
 
-impl Stage {
-    /// Makes a private SoftHSM token.
-    pub(crate) fn build() -> Result<Self> {
-        let program = match env::var_os("STRONGROOM_BIN") {
-            Some(program) => program.into(),
-            None => env::current_exe()?.with_file_name("strongroom"),
-        };
-        let module = env::var("STRONGROOM_TEST_PKCS11").unwrap_or("/usr/lib/softhsm/libsofthsm2.so".into());
-        let folder = tempfile::Builder::new().prefix("strongroom-demo-").tempdir()?;
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("tokens"))?;
-        let conf = format!(
-            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-            at("tokens").display()
-        );
-        fs::write(at("softhsm2.conf"), conf)?;
-        private(&at("pin"), PIN)?;
-        let uri = format!("pkcs11:token=demo?module-path={module}&pin-source=file:{}", at("pin").display());
-        let mut stage = Self { folder, program, uri, root_key: String::new(), failed: 0, steps: 0, notes: Vec::new() };
-        stage.act("A token of its own");
-        stage.say("SoftHSM stands in for a hardware security module: the same PKCS#11 interface, keys in files.");
-        let made = Command::new("softhsm2-util")
-            .args(["--init-token", "--free", "--label", "demo", "--so-pin", "demo-so-1234", "--pin", PIN])
-            .env("SOFTHSM2_CONF", stage.at("softhsm2.conf"))
-            .output()?;
-        stage.check("softhsm2-util --init-token --free --label demo …", made.status.success(), "a token");
-        Ok(stage)
+impl Answer {
+    /// The error in one line: `SR-INTEGRITY: stored data was changed outside Strongroom`.
+    pub(crate) fn error(&self) -> String {
+        let after =
+            |mark: &str| self.stderr.lines().find_map(|line| line.trim().strip_prefix(mark)).unwrap_or("").trim();
+        match (after("code:"), after("error:")) {
+            ("", message) => message.to_owned(),
+            (code, message) => format!("{code}: {message}"),
+        }
     }
 
-    /// A place in the demo's folder.
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
+    /// The first line of what was said about the result.
+    pub(crate) fn note(&self) -> String {
+        self.stderr.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+/// The folder, the token in it and the count of what was not as expected.
+pub(crate) struct Stage {
+    folder: TempDir,
+    program: PathBuf,
+    colours: bool,
+    pub(crate) checks: u32,
+    pub(crate) failures: Vec<String>,
+    pub(crate) unseen: u32,
+}
+
+impl Stage {
+    pub(crate) fn new(program: PathBuf) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("strongroom-demo-").tempdir()?;
+        let colours = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Ok(Self { folder, program, colours, checks: 0, failures: Vec::new(), unseen: 0 })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Begins a new act.
-    #[allow(clippy::unused_self, reason = "everything that is shown goes through the stage")]
-    pub(crate) fn act(&self, title: &str) {
-        anstream::println!("\n{BOLD}{title}{BOLD:#}");
-    }
-
-    /// Explains.
-    #[allow(clippy::unused_self, reason = "everything that is shown goes through the stage")]
-    pub(crate) fn say(&self, text: &str) {
-        anstream::println!("  {text}");
-    }
-
-    /// Runs the program on a data folder, unseen.
-    pub(crate) fn run(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<Answer> {
-        self.command(Command::new(&self.program).arg("--data").arg(data).args(arguments), input)
-    }
-
-    /// Runs a command in the stage's environment, unseen.
-    pub(crate) fn command(&self, command: &mut Command, input: Option<&str>) -> Result<Answer> {
-        let begun = Instant::now();
-        let mut child = command
-            .env("SOFTHSM2_CONF", self.at("softhsm2.conf"))
-            .env_remove("STRONGROOM_TENANT")
-            .env_remove("STRONGROOM_ENVIRONMENT")
-            .env("STRONGROOM_ACTOR", "user:anna")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A command that is refused may be gone before it has read its input.
-            let _ = stdin.write_all(input.unwrap_or_default().as_bytes());
+    /// A SoftHSM token of our own: nothing on this machine is touched. Returns its URI.
+    pub(crate) fn make_token(&self, module: &Path, label: &str) -> Result<String> {
+        fs::create_dir(self.path("tokens"))?;
+        let conf = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            self.path("tokens").display()
+        );
+        fs::write(self.path("softhsm2.conf"), conf)?;
+        for (file, pin) in [("pin", "2468-demo"), ("wrong-pin", "1111-wrong")] {
+            self.write_private(file, pin)?;
         }
-        let output = child.wait_with_output()?;
-        let took = begun.elapsed();
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let all = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
-        Ok(Answer { code: output.status.code().unwrap_or(-1), stdout, all, took })
+        let made = Command::new("softhsm2-util")
+            .args(["--init-token", "--free", "--label", label, "--so-pin", "so-demo-1357", "--pin", "2468-demo"])
+            .arg("--module")
+            .arg(module)
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
+            .output()?;
+        if !made.status.success() {
+            return Err(format!("softhsm2-util: {}", String::from_utf8_lossy(&made.stderr).trim()).into());
+        }
+        Ok(format!("pkcs11:token={label}?module-path={}&pin-source=file:pin", module.display()))
     }
 
-    /// Runs the program, shows it, and demands this exit code and, in what comes back, this text.
-    pub(crate) fn expect(
+    fn write_private(&self, name: &str, text: &str) -> Result<()> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(name))?;
+        Ok(file.write_all(text.as_bytes())?)
+    }
+
+    /// A program with what it needs to see our token, and nothing else of Strongroom's in its environment.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STRONGROOM_")) {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(self.folder())
+            .env("SOFTHSM2_CONF", self.path("softhsm2.conf"))
+            .env("STRONGROOM_DATA", "data")
+            .env("STRONGROOM_ACTOR", "user:anna")
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    /// Runs a command line of `strongroom`, as it is typed, but silently.
+    pub(crate) fn run(&self, typed: &str, stdin: &[u8]) -> Result<Answer> {
+        let words = typed.split_once("strongroom ").map_or(typed, |(_, words)| words);
+        let words = words.split(" > ").next().unwrap_or_default();
+        let mut command = self.command(&self.program);
+        command.args(words.split(' ').map(|word| word.trim_matches('\'')));
+        answer(command, stdin)
+    }
+
+    /// Shows a command line, runs it, and compares: the exit code, then what `check` makes of the answer.
+    pub(crate) fn step(
         &mut self,
-        data: &Path,
-        arguments: &[&str],
-        input: Option<&str>,
-        code: i32,
-        text: &str,
+        typed: &str,
+        stdin: &[u8],
+        exit: i32,
+        check: impl FnOnce(&Answer) -> std::result::Result<String, String>,
     ) -> Result<Answer> {
-        let answer = self.run(data, arguments, input)?;
-        let pipe = if input.is_some() { "printf … | " } else { "" };
-        self.judge(&format!("{pipe}strongroom {}", words(arguments)), &answer, code, text);
+        self.typed(typed);
+        let answer = self.run(typed, stdin)?;
+        let outcome = if answer.exit == exit {
+            check(&answer)
+        } else {
+            Err(format!("exit {} instead of {exit}: {}{}", answer.exit, answer.error(), first_line(&answer.stdout)))
+        };
+        self.judge(if exit == 0 { "ok" } else { "ok, refused" }, typed, outcome);
         Ok(answer)
     }
 
-    /// Shows what was run and what came back, and compares it with what must.
-    pub(crate) fn judge(&mut self, command: &str, answer: &Answer, code: i32, text: &str) {
-        let good = answer.code == code && answer.all.contains(text);
-        let want = match (code, text) {
-            (0, "") => "done".to_owned(),
-            (0, text) => format!("`{text}`"),
-            (code, text) => format!("exit {code}, `{text}`"),
-        };
-        self.check(command, good, &want);
-        if !good {
-            anstream::println!("      {BAD}exit {}{BAD:#}", answer.code);
-        }
-        let shown = if good { SHOWN_LINES_MAX } else { usize::MAX };
-        for line in answer.all.lines().take(shown) {
-            let line: String = line.chars().take(140).collect();
-            anstream::println!("      {DIM}{line}{DIM:#}");
-        }
-        let more = answer.all.lines().count().saturating_sub(shown);
-        if more > 0 {
-            anstream::println!("      {DIM}… {more} lines more{DIM:#}");
-        }
+    pub(crate) fn typed(&self, typed: &str) {
+        self.say(&format!("  {}", self.painted("1", &format!("$ {typed}"))));
     }
 
-    /// Shows a step and whether it was as it must be.
-    pub(crate) fn check(&mut self, command: &str, good: bool, want: &str) {
-        self.steps += 1;
-        self.failed += usize::from(!good);
-        let verdict = if good { format!("{GOOD}ok{GOOD:#}") } else { format!("{BAD}NOT AS IT MUST BE{BAD:#}") };
-        anstream::println!("  $ {command}\n    {verdict}: {want}");
-    }
-
-    /// Keeps a measurement for the end.
-    pub(crate) fn note(&mut self, note: String) {
-        self.notes.push(note);
-    }
-
-    /// Prints what was measured, and on what.
-    pub(crate) fn measured(&self) {
-        self.act("Measured");
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name\t: ")).unwrap_or("unknown processor");
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split(' ').next().unwrap_or("?");
-        self.say(&format!("{cores} cores, {cpu}, load {load}; one run, so take it as an impression"));
-        for note in &self.notes {
-            self.say(note);
-        }
-        self.say(&format!("{} steps, {} not as they must be", self.steps, self.failed));
-    }
-
-    /// How many steps were not as they must be.
-    pub(crate) fn failed(&self) -> usize {
-        self.failed
-    }
-}
-
-/// Writes a file that its owner alone can read.
-pub(crate) fn private(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    }
-    Ok(())
-}
-
-/// A command as a person would type it: without the folders of the demo.
-fn words(arguments: &[&str]) -> String {
-    let word = |argument: &&str| {
-        let short = match argument.rfind("/strongroom-demo-") {
-            Some(at) if !argument.starts_with("pkcs11:") => {
-                argument[at + 1..].split_once('/').map_or(*argument, |(_, rest)| rest)
+    /// Writes down whether something is as expected.
+    pub(crate) fn judge(&mut self, good: &str, what: &str, outcome: std::result::Result<String, String>) {
+        self.checks += 1;
+        match outcome {
+            Ok(text) => self.say(&format!("    {}  {}", self.painted("32", good), shortened(&text))),
+            Err(text) => {
+                let bad = if good.contains("ok, ") || good == "found" { "NOT REFUSED" } else { "NOT AS EXPECTED" };
+                self.say(&format!("    {}  {}", self.painted("1;31", bad), shortened(&text)));
+                self.failures.push(what.to_owned());
             }
-            _ => argument,
-        };
-        if short.contains([' ', '&']) { format!("'{short}'") } else { short.to_owned() }
-    };
-    arguments.iter().map(word).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    /// Something that is not prevented yet. It is no failure, and it is not kept quiet.
+    pub(crate) fn not_seen(&mut self, text: &str) {
+        self.unseen += 1;
+        self.say(&format!("    {}  {text}", self.painted("1;33", "not seen yet")));
+    }
+
+    pub(crate) fn heading(&self, text: &str, explanation: &str) {
+        self.say(&format!("\n{}", self.painted("1;36", text)));
+        if !explanation.is_empty() {
+            self.say(&self.painted("2", explanation));
+        }
+    }
+
+    /// A reader such as `head` may have seen enough: that is no fault.
+    #[allow(clippy::unused_self, reason = "all that is shown goes through the stage")]
+    pub(crate) fn say(&self, text: &str) {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+
+    fn painted(&self, colour: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn answer(mut command: Command, stdin: &[u8]) -> Result<Answer> {
+    let start = Instant::now();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // Who refuses at once does not read.
+        let _ = pipe.write_all(stdin);
+    }
+    let output = child.wait_with_output()?;
+    Ok(Answer {
+        exit: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+        took: start.elapsed(),
+    })
+}
+
+pub(crate) fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+pub(crate) fn shortened(text: &str) -> String {
+    if text.chars().count() <= LINE_CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(LINE_CHARS_MAX - 1).chain(['…']).collect()
 }

@@ -1,203 +1,268 @@
-//! The thief: who can write the database file, but has neither token nor PIN.
-//!
-//! Each theft works on a fresh copy of the data folder and is then looked at through the program.
+//! The thief: has the database file and can change every byte of it, but has neither token nor keys.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
-use crate::stage::{Result, Stage};
+use crate::stage::{Result, Stage, first_line, shortened};
 
-/// A theft: what is done, in which statements, how a user meets it, and how that must end.
-struct Theft {
+/// One thing to try on a fresh copy of the data folder, and the command that must see it.
+struct Attempt {
+    /// What the thief does, in plain words.
     what: &'static str,
-    sql: &'static str,
-    then: &'static [&'static str],
-    code: i32,
-    says: &'static str,
+    change: fn(&Connection, &Loot) -> rusqlite::Result<()>,
+    /// What an honest user then types.
+    command: &'static str,
+    /// The error code that must come.
+    code: &'static str,
 }
 
-const GET: &[&str] = &["--tenant", "acme", "secret", "get", "prod/database/password"];
-const GET_USER: &[&str] = &["--tenant", "acme", "secret", "get", "prod/database/user"];
-const LIST: &[&str] = &["--tenant", "acme", "secret", "list", "prod/shop"];
-const VERIFY: &[&str] = &["--tenant", "acme", "audit", "verify"];
+/// What the thief can tell apart without a key: a secret with two versions, others, and tenants.
+struct Loot {
+    acme: i64,
+    globex: i64,
+    /// The id of `prod/APP_SECRET`, the only secret with two versions.
+    target: Vec<u8>,
+    /// Some other secret of acme in the same folder.
+    other: Vec<u8>,
+    /// A secret of acme in another folder.
+    elsewhere: Vec<u8>,
+}
 
-/// What the thief knows without a key: the order in which rows were made. `pw` is the first secret of the first
-/// tenant, `us` the second, `sh` the third, which is in another folder; `theirs` is the other tenant's number.
-const KNOWN: &str = "
-    CREATE TEMP TABLE rows_of AS SELECT tenant, id, name_hash, parent_hash FROM secrets
-        WHERE tenant = (SELECT tenant FROM secrets ORDER BY id LIMIT 1) ORDER BY id LIMIT 3;
-    CREATE TEMP TABLE pw AS SELECT * FROM rows_of ORDER BY id LIMIT 1;
-    CREATE TEMP TABLE us AS SELECT * FROM rows_of ORDER BY id LIMIT 1 OFFSET 1;
-    CREATE TEMP TABLE sh AS SELECT * FROM rows_of ORDER BY id LIMIT 1 OFFSET 2;
-    CREATE TEMP TABLE theirs AS SELECT number FROM tenants WHERE number NOT IN (0, (SELECT tenant FROM pw));";
+const GET: &str = "strongroom secret get prod/APP_SECRET --tenant acme";
+const VERIFY: &str = "strongroom audit verify";
 
-const ROWS: &[Theft] = &[
-    Theft {
-        what: "swaps the ciphertexts of two secrets",
-        sql: "CREATE TEMP TABLE a AS SELECT value FROM secret_versions WHERE secret = (SELECT id FROM us) AND version = 1;
-              UPDATE secret_versions SET value = (SELECT value FROM secret_versions WHERE secret = (SELECT id FROM pw) AND version = 1)
-                WHERE secret = (SELECT id FROM us) AND version = 1;
-              UPDATE secret_versions SET value = (SELECT value FROM a) WHERE secret = (SELECT id FROM pw) AND version = 1;",
-        then: GET_USER,
-        code: 8,
-        says: "SR-INTEGRITY",
+const ATTEMPTS: &[Attempt] = &[
+    Attempt { what: "swaps the ciphertexts of two secrets", change: swap_values, command: GET, code: "SR-INTEGRITY" },
+    Attempt {
+        what: "puts the old ciphertext where the new one is",
+        change: |thief, loot| {
+            thief.execute("UPDATE secret_versions SET value = (SELECT value FROM secret_versions WHERE secret = ?1 AND version = 1) WHERE secret = ?1 AND version = 2", [&loot.target]).map(drop)
+        },
+        command: GET,
+        code: "SR-INTEGRITY",
     },
-    Theft {
-        what: "puts the password's old ciphertext where the new one is",
-        sql: "UPDATE secret_versions SET value = (SELECT value FROM secret_versions WHERE secret = (SELECT id FROM pw) AND version = 1)
-                WHERE secret = (SELECT id FROM pw) AND version = 2;",
-        then: GET,
-        code: 8,
-        says: "SR-INTEGRITY",
+    Attempt { what: "swaps the index hashes of two secrets", change: swap_hashes, command: GET, code: "SR-INTEGRITY" },
+    Attempt {
+        what: "swaps the parent hashes of two secrets, to show one in another folder",
+        change: swap_parents,
+        command: "strongroom secret list staging/db --tenant acme",
+        code: "SR-INTEGRITY",
     },
-    Theft {
-        what: "swaps the index hashes of two secrets, so that one is found as the other",
-        sql: "UPDATE secrets SET name_hash = zeroblob(16) WHERE id = (SELECT id FROM us);
-              UPDATE secrets SET name_hash = (SELECT name_hash FROM us) WHERE id = (SELECT id FROM pw);
-              UPDATE secrets SET name_hash = (SELECT name_hash FROM pw) WHERE id = (SELECT id FROM us);",
-        then: GET,
-        code: 8,
-        says: "SR-INTEGRITY",
+    Attempt { what: "swaps the object ids of two secrets", change: swap_ids, command: GET, code: "SR-INTEGRITY" },
+    Attempt {
+        what: "points the current version back to the old value",
+        change: |thief, loot| thief.execute("UPDATE secrets SET current = 1 WHERE id = ?1", [&loot.target]).map(drop),
+        command: GET,
+        code: "SR-INTEGRITY",
     },
-    Theft {
-        what: "moves a secret into another folder by its parent hash",
-        sql: "UPDATE secrets SET parent_hash = (SELECT parent_hash FROM sh) WHERE id = (SELECT id FROM pw);",
-        then: LIST,
-        code: 8,
-        says: "SR-INTEGRITY",
-    },
-    Theft {
-        what: "swaps the object ids of two secrets",
-        sql: "UPDATE secrets SET id = zeroblob(16) WHERE id = (SELECT id FROM us);
-              UPDATE secrets SET id = (SELECT id FROM us) WHERE id = (SELECT id FROM pw);
-              UPDATE secrets SET id = (SELECT id FROM pw) WHERE id = zeroblob(16);",
-        then: GET_USER,
-        code: 8,
-        says: "SR-INTEGRITY",
-    },
-    Theft {
-        what: "points the current version back at an old one",
-        sql: "UPDATE secrets SET current = 1 WHERE id = (SELECT id FROM pw);",
-        then: GET,
-        code: 8,
-        says: "SR-INTEGRITY",
-    },
-    Theft {
+    Attempt {
         what: "flips the column `enabled`",
-        sql: "UPDATE secrets SET enabled = 1 - enabled WHERE id = (SELECT id FROM pw);",
-        then: GET,
-        code: 8,
-        says: "SR-INTEGRITY",
+        change: |thief, loot| {
+            thief.execute("UPDATE secrets SET enabled = 1 - enabled WHERE id = ?1", [&loot.target]).map(drop)
+        },
+        command: GET,
+        code: "SR-INTEGRITY",
     },
-    Theft {
-        what: "gives one tenant's secret to another, under a hash the other looks for",
-        sql: "CREATE TEMP TABLE bait AS SELECT id, name_hash, parent_hash FROM secrets WHERE tenant = (SELECT number FROM theirs);
-              DELETE FROM secret_versions WHERE tenant = (SELECT number FROM theirs);
-              DELETE FROM secrets WHERE tenant = (SELECT number FROM theirs);
-              UPDATE secrets SET tenant = (SELECT number FROM theirs), name_hash = (SELECT name_hash FROM bait),
-                parent_hash = (SELECT parent_hash FROM bait) WHERE id = (SELECT id FROM pw);
-              UPDATE secret_versions SET tenant = (SELECT number FROM theirs) WHERE secret = (SELECT id FROM pw);",
-        then: &["--tenant", "globex", "secret", "get", "bait"],
-        code: 8,
-        says: "SR-INTEGRITY",
+    Attempt {
+        what: "moves acme's secret into globex, under a name that globex reads",
+        change: move_to_globex,
+        command: "strongroom secret get prod/mail/token --tenant globex",
+        code: "SR-INTEGRITY",
     },
-    Theft {
-        what: "takes one tenant's row for another's",
-        sql: "CREATE TEMP TABLE h AS SELECT name_hash FROM tenants WHERE number = (SELECT tenant FROM pw);
-              UPDATE tenants SET name_hash = zeroblob(16) WHERE number = (SELECT tenant FROM pw);
-              UPDATE tenants SET name_hash = (SELECT name_hash FROM h) WHERE number = (SELECT number FROM theirs);",
-        then: GET,
-        code: 8,
-        says: "SR-INTEGRITY",
+    Attempt {
+        what: "gives globex the name of acme",
+        change: |thief, loot| {
+            let hash: Vec<u8> =
+                thief.query_row("SELECT name_hash FROM tenants WHERE number = ?1", [loot.acme], |row| row.get(0))?;
+            thief.execute("UPDATE tenants SET name_hash = zeroblob(16) WHERE number = ?1", [loot.acme])?;
+            thief.execute("UPDATE tenants SET name_hash = ?2 WHERE number = ?1", params![loot.globex, hash]).map(drop)
+        },
+        command: GET,
+        code: "SR-INTEGRITY",
     },
-];
-
-const LOG: &[Theft] = &[
-    Theft {
-        what: "flips one byte of one line",
-        sql: "UPDATE audit SET line = CAST(replace(CAST(line AS TEXT), 'SR-SECRET-CONFLICT', 'SR-SECRET-CONFLICU') AS BLOB)
-                WHERE instr(line, 'SR-SECRET-CONFLICT') > 0;",
-        then: VERIFY,
-        code: 8,
-        says: "line 3",
+    Attempt { what: "flips one bit of an audit line", change: flip_a_bit, command: VERIFY, code: "SR-AUDIT-BROKEN" },
+    Attempt {
+        what: "deletes one line from the middle of the log",
+        change: |thief, _| {
+            thief.execute("DELETE FROM audit WHERE seq = (SELECT max(seq) / 2 FROM audit)", []).map(drop)
+        },
+        command: VERIFY,
+        code: "SR-AUDIT-BROKEN",
     },
-    Theft {
-        what: "deletes a line from the middle",
-        sql: "DELETE FROM audit WHERE instr(line, 'SR-SECRET-CONFLICT') > 0;",
-        then: VERIFY,
-        code: 8,
-        says: "line 3",
-    },
-    Theft {
-        what: "cuts the log's tail",
-        sql: "DELETE FROM audit WHERE seq > (SELECT max(seq) - 5 FROM audit);",
-        then: VERIFY,
-        code: 8,
-        says: "no line follows it",
-    },
-    Theft {
-        what: "cuts the tail and the heads with it, back to an earlier commit",
-        sql: "DELETE FROM head_log WHERE id > (SELECT max(id) - 3 FROM head_log);
-              DELETE FROM audit WHERE seq > (SELECT last_seq FROM head_log ORDER BY id DESC LIMIT 1);
-              UPDATE head SET commits = commits - 3, last_commit = (SELECT max(id) FROM head_log), last_seq = (SELECT max(seq) FROM audit);",
-        then: VERIFY,
-        code: 8,
-        says: "CHECKPOINT-SIZE",
+    Attempt {
+        what: "cuts off the last three lines of the log",
+        change: |thief, _| {
+            thief.execute("DELETE FROM audit WHERE seq > (SELECT max(seq) - 3 FROM audit)", []).map(drop)
+        },
+        command: "strongroom audit verify --checkpoint kept.note",
+        code: "SR-AUDIT-",
     },
 ];
 
-pub(crate) fn at_the_rows(stage: &mut Stage) -> Result<()> {
-    let data = stage.at("data");
-    stage.act("A thief at the database file: whatever is moved is refused, and the refusal recorded");
-    stage.run(&data, &["--tenant", "globex", "secret", "put", "bait"], Some("globex's own"))?;
-    for theft in ROWS {
-        commit(stage, theft)?;
+/// Tries everything, each on a copy of its own. The token is in the same place: only the database was stolen.
+pub(crate) fn play(stage: &mut Stage) -> Result<()> {
+    // Without this, a copy that never works would pass for one that is refused.
+    copy_folder(&stage.path("data"), &stage.path("untouched"))?;
+    stage.say("  First, a copy that nobody changed.");
+    stage.step(&format!("{GET} --data untouched"), b"", 0, |answer| Ok(answer.stdout.clone()))?;
+    let verify = format!("{VERIFY} --checkpoint kept.note --data untouched");
+    stage.step(&verify, b"", 0, |answer| Ok(first_line(&answer.stdout)))?;
+    for (number, attempt) in ATTEMPTS.iter().enumerate() {
+        let copy = format!("stolen-{}", number + 1);
+        copy_folder(&stage.path("data"), &stage.path(&copy))?;
+        {
+            let thief = Connection::open(stage.path(&copy).join("strongroom.db"))?;
+            thief.pragma_update(None, "foreign_keys", false)?;
+            let loot = Loot::find(&thief)?;
+            (attempt.change)(&thief, &loot)?;
+            thief.pragma_query(None, "wal_checkpoint", |_| Ok(()))?;
+        }
+        attempt_is_seen(stage, attempt.what, &format!("{} --data {copy}", attempt.command), attempt.code)?;
+    }
+    attempt_is_seen(
+        stage,
+        "puts an older database back, whole and valid",
+        &format!("{VERIFY} --checkpoint kept.note --data older"),
+        "SR-AUDIT-ROLLED-BACK",
+    )
+}
+
+/// What a row's MAC cannot show: that the row is an old one. Said here, so that nobody believes more than is
+/// true; if it is seen one day, this says so too.
+pub(crate) fn known_gap(stage: &mut Stage) -> Result<()> {
+    copy_folder(&stage.path("data"), &stage.path("stolen-row"))?;
+    {
+        let thief = Connection::open(stage.path("stolen-row").join("strongroom.db"))?;
+        thief.pragma_update(None, "foreign_keys", false)?;
+        let target = Loot::find(&thief)?.target;
+        thief.execute("ATTACH ?1 AS older", [stage.path("older").join("strongroom.db").to_string_lossy()])?;
+        thief.execute("DELETE FROM main.secrets WHERE id = ?1", [&target])?;
+        thief.execute("INSERT INTO main.secrets SELECT * FROM older.secrets WHERE id = ?1", [&target])?;
+    }
+    stage.say("  The thief puts a single row back as it was, from an older copy.");
+    let typed = format!("{GET} --data stolen-row");
+    stage.typed(&typed);
+    let answer = stage.run(&typed, b"")?;
+    let verified = stage.run(&format!("{VERIFY} --checkpoint kept.note --data stolen-row"), b"")?;
+    if answer.exit == 8 {
+        stage.judge("ok, refused", "an old row", Ok(answer.error()));
+    } else if verified.exit == 8 {
+        stage.judge("found", "an old row", Ok(verified.error()));
+    } else if answer.exit == 0 {
+        stage.not_seen("the value before the last change is served, and `audit verify` says nothing");
+    } else {
+        stage.judge("ok", "an old row", Err(format!("exit {}: {}", answer.exit, answer.error())));
     }
     Ok(())
 }
 
-pub(crate) fn at_the_log(stage: &mut Stage) -> Result<()> {
-    stage.act("The thief at the log: whatever is changed is found, with its place");
-    for theft in LOG {
-        commit(stage, theft)?;
+/// The command must fail as an integrity error, with this code; what it says of the place is shown.
+fn attempt_is_seen(stage: &mut Stage, what: &str, typed: &str, code: &str) -> Result<()> {
+    stage.say(&format!("  The thief {what}."));
+    stage.typed(typed);
+    let answer = stage.run(typed, b"")?;
+    let error = answer.error();
+    let seen = answer.exit == 8 && error.starts_with(code);
+    let outcome = if seen { Ok(error) } else { Err(format!("exit {}: {error}", answer.exit)) };
+    let is_log = typed.contains("audit verify");
+    stage.judge(if is_log { "found" } else { "ok, refused" }, what, outcome);
+    // Of the report of `audit verify`: its findings are the indented lines before the first blank one.
+    let findings = answer.stdout.lines().skip(1).take_while(|line| !line.is_empty());
+    for finding in findings.take(if is_log { 1 } else { 0 }) {
+        stage.say(&format!("           {}", shortened(finding.trim())));
     }
-    stage.act("The thief puts yesterday's whole database back: every signature in it is good");
-    let yesterday = copy(stage)?;
-    let data = stage.at("data");
-    let checkpoint = stage.at("today").to_string_lossy().into_owned();
-    stage.run(&data, &["--tenant", "acme", "secret", "put", "prod/new"], Some("made today"))?;
-    stage.expect(&data, &["--tenant", "acme", "audit", "verify", "--save-checkpoint", &checkpoint], None, 0, "OK")?;
-    stage.say("Then the thief comes. Only what is remembered elsewhere can tell:");
-    stage.expect(
-        &yesterday,
-        &["--tenant", "acme", "audit", "verify", "--checkpoint", &checkpoint],
-        None,
-        8,
-        "ROLLBACK",
+    Ok(())
+}
+
+impl Loot {
+    fn find(thief: &Connection) -> rusqlite::Result<Self> {
+        let (acme, target, folder): (i64, Vec<u8>, Vec<u8>) =
+            thief.query_row("SELECT tenant, id, parent_hash FROM secrets WHERE latest = 2", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let another = |condition: &str| {
+            let sql = format!("SELECT id FROM secrets WHERE tenant = ?1 AND id <> ?2 AND parent_hash {condition} ?3");
+            thief.query_row(&sql, params![acme, target, folder], |row| row.get(0))
+        };
+        let globex = thief.query_row("SELECT tenant FROM secrets WHERE tenant <> ?1", [acme], |row| row.get(0))?;
+        Ok(Self { acme, globex, other: another("=")?, elsewhere: another("<>")?, target })
+    }
+}
+
+fn swap_values(thief: &Connection, loot: &Loot) -> rusqlite::Result<()> {
+    let newest = |id| {
+        thief.query_row("SELECT value FROM secret_versions WHERE secret = ?1 ORDER BY version DESC", [id], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })
+    };
+    let (one, two) = (newest(&loot.target)?, newest(&loot.other)?);
+    for (id, value) in [(&loot.target, two), (&loot.other, one)] {
+        let sql = "UPDATE secret_versions SET value = ?2 WHERE secret = ?1
+                   AND version = (SELECT max(version) FROM secret_versions WHERE secret = ?1)";
+        thief.execute(sql, params![id, value])?;
+    }
+    Ok(())
+}
+
+fn swap_hashes(thief: &Connection, loot: &Loot) -> rusqlite::Result<()> {
+    swap(thief, "name_hash", &loot.target, &loot.other)
+}
+
+fn swap_parents(thief: &Connection, loot: &Loot) -> rusqlite::Result<()> {
+    swap(thief, "parent_hash", &loot.target, &loot.elsewhere)
+}
+
+/// Of the rows alone: with their versions, only the names would have changed places.
+fn swap_ids(thief: &Connection, loot: &Loot) -> rusqlite::Result<()> {
+    let free = vec![0_u8; 16];
+    for (from, to) in [(&loot.target, &free), (&loot.other, &loot.target), (&free, &loot.other)] {
+        thief.execute("UPDATE secrets SET id = ?2 WHERE id = ?1", [from, to])?;
+    }
+    Ok(())
+}
+
+/// Exchanges a column of two secrets; unique ones are free for a moment.
+fn swap(thief: &Connection, column: &str, one: &[u8], two: &[u8]) -> rusqlite::Result<()> {
+    let value = |id: &[u8]| {
+        thief.query_row(&format!("SELECT {column} FROM secrets WHERE id = ?1"), [id], |row| row.get::<_, Vec<u8>>(0))
+    };
+    let (first, second) = (value(one)?, value(two)?);
+    for (id, value) in [(one, vec![0; 16]), (two, first), (one, second)] {
+        thief.execute(&format!("UPDATE secrets SET {column} = ?2 WHERE id = ?1"), params![id, value])?;
+    }
+    Ok(())
+}
+
+fn move_to_globex(thief: &Connection, loot: &Loot) -> rusqlite::Result<()> {
+    let hash: Vec<u8> =
+        thief.query_row("SELECT name_hash FROM secrets WHERE tenant = ?1", [loot.globex], |row| row.get(0))?;
+    thief.execute("DELETE FROM secrets WHERE tenant = ?1", [loot.globex])?;
+    thief.execute(
+        "UPDATE secrets SET tenant = ?1, name_hash = ?2 WHERE tenant = ?3 AND id = ?4",
+        params![loot.globex, hash, loot.acme, loot.target],
     )?;
+    thief.execute("UPDATE secret_versions SET tenant = ?1 WHERE secret = ?2", params![loot.globex, loot.target])?;
     Ok(())
 }
 
-/// Steals, and looks.
-fn commit(stage: &mut Stage, theft: &Theft) -> Result<()> {
-    let data = copy(stage)?;
-    let database = Connection::open(data.join("strongroom.db"))?;
-    database.execute_batch("PRAGMA foreign_keys = OFF")?;
-    database.execute_batch(KNOWN)?;
-    database.execute_batch(theft.sql)?;
-    drop(database);
-    stage.say(&format!("The thief {}:", theft.what));
-    stage.expect(&data, theft.then, None, theft.code, theft.says)?;
-    Ok(())
+/// In the time of a line, so that it is a line like any other.
+fn flip_a_bit(thief: &Connection, _: &Loot) -> rusqlite::Result<()> {
+    let (seq, mut line): (i64, Vec<u8>) =
+        thief.query_row("SELECT seq, line FROM audit WHERE seq = (SELECT max(seq) / 2 FROM audit)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let time = line.windows(5).position(|window| window == b"\"ts\":").unwrap_or_default() + 5;
+    line[time + 9] ^= 1;
+    thief.execute("UPDATE audit SET line = ?2 WHERE seq = ?1", params![seq, line]).map(drop)
 }
 
-/// A copy of the data folder, for one theft.
-fn copy(stage: &Stage) -> Result<PathBuf> {
-    let copy = tempfile::Builder::new().prefix("stolen-").tempdir_in(stage.at(""))?.keep();
-    for file in fs::read_dir(stage.at("data"))? {
-        let file = file?;
-        fs::copy(file.path(), copy.join(file.file_name()))?;
+/// A copy of a data folder that nobody writes to.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
-    Ok(copy)
+    Ok(())
 }

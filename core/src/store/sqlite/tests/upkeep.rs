@@ -116,10 +116,13 @@ fn the_write_ahead_log_is_copied_outside_commits_and_begins_anew() {
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(wal_bytes(&store) > WAL_BYTES_MAX);
+    let next = || store.upkeep.wal_restart_pages.load(Ordering::Relaxed) * u64::from(connection::PAGE_BYTES);
+    assert!(next() > wal_bytes(&store), "the next try comes when it has grown");
     drop(view);
     write_bytes(&store, WAL_BYTES_MAX / 4);
     store.maintain(false).unwrap();
     let grown = wal_bytes(&store);
+    assert_eq!(next(), WAL_BYTES_MAX);
     write_bytes(&store, 8 * MIB);
     assert_eq!(wal_bytes(&store), grown, "it began anew, in the file it has");
     store.check().unwrap();
