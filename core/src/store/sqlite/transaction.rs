@@ -295,39 +295,53 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
 }
 
 /// Revision 1 is a new row, and any other replaces the one before it.
+///
+/// A secret that stays where it is leaves the two indexes alone: naming their columns in an `UPDATE`
+/// rewrites them, changed or not.
 fn put_secret_row(db: &Connection, tenant: TenantNumber, row: &SecretRow) -> Result<Applied, Fault> {
-    let mut statement = if before(row.revision)? == 0 {
-        db.prepare_cached(
+    let id = &row.id.as_bytes()[..];
+    let revision = number(row.revision)?;
+    let execute = |sql: &str| -> Result<usize, Fault> {
+        Ok(db.prepare_cached(sql)?.execute(params![
+            tenant.0,
+            id,
+            &row.name_hash[..],
+            &row.parent_hash[..],
+            row.name,
+            row.meta,
+            row.enabled,
+            number(row.latest)?,
+            number(row.current)?,
+            optional(row.pending)?,
+            optional(row.previous)?,
+            row.settings,
+            number(row.created_at)?,
+            number(row.updated_at)?,
+            revision,
+            &row.mac[..],
+        ])?)
+    };
+    if before(row.revision)? == 0 {
+        return Ok(guarded(execute(
             "INSERT INTO secrets (tenant, id, name_hash, parent_hash, name, meta, enabled, latest, current, pending,
              previous, settings, created_at, updated_at, revision, mac)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
-        )?
-    } else {
-        db.prepare_cached(
-            "UPDATE OR IGNORE secrets SET name_hash = ?3, parent_hash = ?4, name = ?5, meta = ?6, enabled = ?7,
-             latest = ?8, current = ?9, pending = ?10, previous = ?11, settings = ?12, created_at = ?13,
-             updated_at = ?14, revision = ?15, mac = ?16
-             WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1",
-        )?
-    };
-    Ok(guarded(statement.execute(params![
-        tenant.0,
-        &row.id.as_bytes()[..],
-        &row.name_hash[..],
-        &row.parent_hash[..],
-        row.name,
-        row.meta,
-        row.enabled,
-        number(row.latest)?,
-        number(row.current)?,
-        optional(row.pending)?,
-        optional(row.previous)?,
-        row.settings,
-        number(row.created_at)?,
-        number(row.updated_at)?,
-        number(row.revision)?,
-        &row.mac[..],
-    ])?))
+        )?));
+    }
+    let stays = execute(
+        "UPDATE secrets SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
+         previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16
+         WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1 AND name_hash = ?3 AND parent_hash = ?4",
+    )?;
+    if stays > 0 {
+        return Ok(guarded(stays));
+    }
+    Ok(guarded(execute(
+        "UPDATE OR IGNORE secrets SET name_hash = ?3, parent_hash = ?4, name = ?5, meta = ?6, enabled = ?7,
+         latest = ?8, current = ?9, pending = ?10, previous = ?11, settings = ?12, created_at = ?13,
+         updated_at = ?14, revision = ?15, mac = ?16
+         WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1",
+    )?))
 }
 
 fn insert_version(db: &Connection, tenant: TenantNumber, row: &VersionRow) -> Result<(), Fault> {
