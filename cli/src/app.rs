@@ -119,7 +119,7 @@ mod tests {
             ("anna", "anna"),
             ("anna.b@example.com", "anna.b@example.com"),
             ("Anna M\u{fc}ller", "Anna_M_ller"),
-            ("a\"b\\c`'\n", "a_b_c____"),
+            ("a\"b\\c`'\n", "a_b_c___"),
             ("", "unknown"),
             (&long, &long[..128]),
         ] {
