@@ -61,12 +61,12 @@ pub struct TenantHead {
 impl TenantHead {
     /// The hash of the leaf.
     pub fn leaf(&self) -> Hash {
-        let mut data = Vec::with_capacity(HEAD.len() + 57);
-        data.extend_from_slice(HEAD);
-        data.extend_from_slice(&self.tenant_ref);
-        data.extend_from_slice(&self.size.to_be_bytes());
-        data.extend_from_slice(self.root.as_bytes());
-        data.push(self.status.code());
+        let mut data = [0; HEAD.len() + 57];
+        data[..10].copy_from_slice(HEAD);
+        data[10..26].copy_from_slice(&self.tenant_ref);
+        data[26..34].copy_from_slice(&self.size.to_be_bytes());
+        data[34..66].copy_from_slice(self.root.as_bytes());
+        data[66] = self.status.code();
         leaf_hash(&data)
     }
 }

@@ -140,6 +140,11 @@ pub(super) fn refused_line(origin: &Origin, code: Code, request: [u8; 16]) -> Re
         .map_err(internal)
 }
 
+/// The line that says that this process's memory for keys is not locked, as was allowed.
+pub(super) fn unlocked_line(origin: &Origin, request: [u8; 16]) -> Result<LineTemplate> {
+    LineBuilder::new("memory.unlocked", &origin.sys(), Who::System, request).finish(Outcome::Ok).map_err(internal)
+}
+
 pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Code::Internal).caused_by(error)
 }

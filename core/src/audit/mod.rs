@@ -6,6 +6,7 @@
 //! here ever sees a plaintext.
 
 mod epoch;
+mod heads;
 mod queue;
 mod receipt;
 mod replay;
@@ -13,8 +14,9 @@ mod sequencer;
 mod view;
 mod writer;
 
+pub(crate) use heads::log_origin;
 pub use receipt::Receipt;
-pub(crate) use sequencer::{Founding, Sequencer, log_origin};
+pub(crate) use sequencer::{Founding, Sequencer};
 pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
 pub(crate) use view::{create_private, partial_name, verify_store};
 pub(crate) use writer::Writer;

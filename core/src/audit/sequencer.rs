@@ -5,7 +5,7 @@
 //! are spliced onto that. If anything fails, what is in memory is thrown away and read afresh.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,23 +14,22 @@ use std::{
 };
 
 use strongroom_log::{
-    Checkpoint, CommitLeaf, Frontier, Hash, HeadsTree, LineTemplate, LogOrigin, LogStatus, Origin, PreviousGeneration,
-    TenantHead, genesis_hash, leaf_hash, stats_hash, write_note,
+    Checkpoint, CommitLeaf, Frontier, Hash, HeadsTree, LineTemplate, LogStatus, Origin, stats_hash, write_note,
 };
 
 use super::{
     Receipt, Write, Written,
     epoch::{self, Epoch, Opening, internal},
+    heads::{Batch, Log, Place, Placed, State, damaged, previous, read_frontier},
 };
 use crate::{
     Code, Error, KeyDevice, Result, TenantState,
     clock::{Clock, Timestamp},
-    id::{DeploymentId, TenantRef},
+    id::DeploymentId,
     memory::Arena,
     random::Random,
     store::{
-        Applied, Change, CommitRow, GenerationRow, HeadRow, LineRow, LogHeadRow, OpenGeneration, Record, Store,
-        TenantNumber, Transaction,
+        Applied, Change, CommitRow, GenerationRow, HeadRow, OpenGeneration, Record, Store, TenantNumber, Transaction,
     },
 };
 
@@ -65,24 +64,6 @@ pub(crate) struct Sequencer {
     certify_after: Duration,
     /// Why the device last refused one, until that is recorded.
     refused: Option<Code>,
-}
-
-/// The heads, as they were after the last commit that this process saw.
-struct State {
-    head: HeadRow,
-    frontier: Frontier,
-    logs: HashMap<TenantNumber, Log>,
-    heads: HeadsTree,
-    previous: Option<PreviousGeneration>,
-}
-
-struct Log {
-    tenant: TenantRef,
-    origin: LogOrigin,
-    frontier: Frontier,
-    prev: Option<Hash>,
-    time: u64,
-    status: LogStatus,
 }
 
 impl Sequencer {
@@ -277,6 +258,10 @@ impl Sequencer {
         if let Some(epoch) = opening {
             let line = epoch.opened_line(&self.founding.origin, self.random.array()?)?;
             state.append(batch, place, TenantNumber::SYS, &line)?;
+            if !self.arena.is_locked() {
+                let line = epoch::unlocked_line(&self.founding.origin, self.random.array()?)?;
+                state.append(batch, place, TenantNumber::SYS, &line)?;
+            }
             for old in transaction.epochs_open()? {
                 let ours = self.epoch.as_ref().is_some_and(|ours| ours.id == old.id);
                 let over = old.hard_limit < place.time.0 || old.generation != self.founding.origin.generation();
@@ -439,30 +424,7 @@ impl Sequencer {
                 return Ok(Some(state));
             }
         }
-        self.load(transaction, stored).map(Some)
-    }
-
-    /// Reads all heads.
-    fn load(&self, transaction: &mut dyn Transaction, head: HeadRow) -> Result<State> {
-        let mut logs = HashMap::new();
-        let mut leaves = Vec::new();
-        for row in transaction.log_heads()? {
-            let log = Log::read(&row, &self.founding.origin)?;
-            leaves.push((row.tenant.0, log.leaf()));
-            logs.insert(row.tenant, log);
-        }
-        let generation = transaction
-            .generations()?
-            .pop()
-            .filter(|generation| generation.number == head.generation)
-            .ok_or_else(|| damaged("the generation is missing"))?;
-        Ok(State {
-            frontier: read_frontier(&head.frontier)?,
-            heads: HeadsTree::from_leaves(&leaves).map_err(|_| damaged("the heads tree"))?,
-            previous: previous(&generation),
-            logs,
-            head,
-        })
+        State::read(transaction, stored, &self.founding.origin).map(Some)
     }
 
     /// The state that a generation starts with: empty logs of all tenants there are.
@@ -528,27 +490,6 @@ impl Sequencer {
     }
 }
 
-/// Where a commit's lines go.
-struct Place {
-    epoch: u32,
-    key: [u8; 32],
-    time: Timestamp,
-}
-
-/// Where a line went.
-struct Placed {
-    origin: String,
-    seq: u64,
-    leaf: Hash,
-}
-
-/// What a commit adds.
-#[derive(Default)]
-struct Batch {
-    lines: Vec<LineRow>,
-    changed: BTreeSet<TenantNumber>,
-}
-
 /// A signed commit.
 struct Sealed {
     size: u64,
@@ -570,103 +511,4 @@ fn receipt(placed: Option<Placed>, sealed: &Sealed) -> Written {
             signature: sealed.signature,
         }),
     }
-}
-
-impl State {
-    /// Gives a line its place in its log.
-    fn append(
-        &mut self,
-        batch: &mut Batch,
-        place: &Place,
-        tenant: TenantNumber,
-        line: &LineTemplate,
-    ) -> Result<Placed> {
-        let previous = self.previous.as_ref();
-        let log = self.logs.get_mut(&tenant).ok_or_else(|| damaged("a log's head is missing"))?;
-        let seq = log.frontier.size();
-        let prev = log.prev.unwrap_or_else(|| genesis_hash(&log.origin, &place.key, previous));
-        let mut bytes = Vec::new();
-        line.splice(place.epoch, &prev, seq, place.time.0, &mut bytes).map_err(internal)?;
-        let leaf = leaf_hash(&bytes);
-        log.frontier.append(leaf);
-        log.prev = Some(leaf);
-        log.time = place.time.0;
-        self.head.last_seq += 1;
-        self.head.lines += 1;
-        batch.lines.push(LineRow { seq: self.head.last_seq, tenant, log_seq: seq, line: bytes });
-        batch.changed.insert(tenant);
-        Ok(Placed { origin: log.origin.as_str().to_owned(), seq, leaf })
-    }
-}
-
-impl Log {
-    fn new(number: TenantNumber, tenant: TenantRef, origin: &Origin) -> Self {
-        Self {
-            tenant,
-            origin: log_origin(number, tenant, origin),
-            frontier: Frontier::new(),
-            prev: None,
-            time: 0,
-            status: LogStatus::Open,
-        }
-    }
-
-    fn read(row: &LogHeadRow, origin: &Origin) -> Result<Self> {
-        let frontier = read_frontier(&row.frontier)?;
-        let prev = if row.prev.is_empty() {
-            None
-        } else {
-            Some(Hash::from_slice(&row.prev).ok_or_else(|| damaged("a log's last hash"))?)
-        };
-        if frontier.size() != row.size || prev.is_some() != (row.size > 0) {
-            return Err(damaged("a log's head"));
-        }
-        Ok(Self {
-            tenant: row.tenant_ref,
-            origin: log_origin(row.tenant, row.tenant_ref, origin),
-            frontier,
-            prev,
-            time: row.time,
-            status: LogStatus::from_code(row.status).ok_or_else(|| damaged("a log's status"))?,
-        })
-    }
-
-    fn row(&self, tenant: TenantNumber) -> LogHeadRow {
-        LogHeadRow {
-            tenant,
-            tenant_ref: self.tenant,
-            size: self.frontier.size(),
-            frontier: self.frontier.to_bytes(),
-            prev: self.prev.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default(),
-            time: self.time,
-            status: self.status.code(),
-        }
-    }
-
-    fn leaf(&self) -> Hash {
-        TenantHead {
-            tenant_ref: *self.tenant.as_bytes(),
-            size: self.frontier.size(),
-            root: self.frontier.root(),
-            status: self.status,
-        }
-        .leaf()
-    }
-}
-
-/// The name of a tenant's log, or of `sys`.
-pub(crate) fn log_origin(number: TenantNumber, tenant: TenantRef, origin: &Origin) -> LogOrigin {
-    if number == TenantNumber::SYS { origin.sys() } else { origin.tenant(tenant.as_bytes()) }
-}
-
-fn previous(generation: &GenerationRow) -> Option<PreviousGeneration> {
-    generation.previous_root.map(|root| PreviousGeneration { size: generation.previous_size, root: Hash::from(root) })
-}
-
-fn read_frontier(bytes: &[u8]) -> Result<Frontier> {
-    Frontier::from_bytes(bytes).map_err(|_| damaged("a frontier"))
-}
-
-fn damaged(what: &'static str) -> Error {
-    Error::new(Code::StoreDamaged).detail(what)
 }

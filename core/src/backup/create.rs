@@ -67,7 +67,9 @@ impl Admin {
             .await;
         let published = match (made, recorded) {
             (Ok((note, text)), Ok(((), receipt))) => publish(file, &partial, &text).map(|()| (note, receipt)),
-            (Err(error), _) | (_, Err(error)) => Err(error),
+            // What made the copy fail is the answer only once that is recorded; it knows more than its code.
+            (Err(error), Err(recorded)) if error.code() == recorded.code() => Err(error),
+            (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
         };
         if published.is_err() {
             let _ = fs::remove_file(&partial);

@@ -1,6 +1,6 @@
 //! One operation, from the call to its receipt: no result without its durable line.
 //!
-//! Every public method runs through [`operate`]. The work reads from a snapshot on a reader thread and
+//! Every public method runs through [`Room::operate`]. The work reads from a snapshot on a reader thread and
 //! says what it found, what it changes and what its line shall name. Then changes and line go to the
 //! writer together, and only what the writer calls durable is returned: a value that was read, an
 //! acknowledgement, or a refusal. What turns out to be computed from something that has changed since

@@ -52,7 +52,7 @@ pub enum Failure {
 
 /// Wraps a store and plays a script.
 ///
-/// ```ignore
+/// ```text
 /// let faulty = FaultyStore::new(store);
 /// faulty.fail(Step::Commit, 2, Failure::YetDone(Code::StoreUnavailable)); // the second commit from here on
 /// ```

@@ -196,7 +196,7 @@ impl<'a> Scanner<'a> {
         for field in fields {
             let start = self.at + usize::from(!first);
             let here = (first || self.peek() == Some(b','))
-                && self.bytes.get(start..).is_some_and(|rest| rest.starts_with(field.token.as_bytes()));
+                && starts_with(&self.bytes[start.min(self.bytes.len())..], field.token);
             if here {
                 self.at = start + field.token.len();
                 self.value(field)?;
@@ -248,13 +248,7 @@ impl<'a> Scanner<'a> {
                 }
                 Value::Text(text)
             }
-            Kind::Hex(digits) => {
-                let text = self.string(is_hex_digit)?;
-                if text.len() != digits {
-                    return Err(LineReason::Value("hex of the length required"));
-                }
-                Value::Text(text)
-            }
+            Kind::Hex(digits) => Value::Text(self.hex(digits)?),
             Kind::Word(words) => {
                 let text = self.string(|byte| PLAIN[usize::from(byte)])?;
                 if !words.contains(&text) {
@@ -275,6 +269,20 @@ impl<'a> Scanner<'a> {
         self.at = start + length;
         self.byte(b'"', "an allowed character or the string's end")?;
         Ok(&self.text[start..start + length])
+    }
+
+    /// Half of a line is hex, so it is looked at in one sweep; only to say what is wrong, digit by digit.
+    #[inline]
+    fn hex(&mut self, digits: usize) -> Scan<&'a str> {
+        let at = self.at;
+        if let Some([b'"', hex @ .., b'"']) = self.bytes.get(at..at + digits + 2)
+            && hex.iter().fold(true, |all, byte| all & matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        {
+            self.at += digits + 2;
+            return Ok(&self.text[at + 1..=at + digits]);
+        }
+        self.string(is_hex_digit)?;
+        Err(LineReason::Value("hex of the length required"))
     }
 
     fn int(&mut self, max: u64) -> Scan<u64> {
@@ -321,6 +329,13 @@ impl<'a> Scanner<'a> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
+}
+
+/// Most keys that do not match differ in the byte after their quote, which spares a call.
+#[inline]
+fn starts_with(rest: &[u8], token: &str) -> bool {
+    let token = token.as_bytes();
+    rest.get(1) == token.get(1) && rest.starts_with(token)
 }
 
 /// Where and as what a line says to be of another version than 1, however the rest of it looks.

@@ -349,7 +349,7 @@ impl Verifier {
         if checkpoint.origin != generation.origin.heads() {
             return self.findings.add(CHECKPOINT_ORIGIN, &at, format!("expected {}", generation.origin.heads()));
         }
-        if checkpoint.size != generation.next_n {
+        if checkpoint.size != generation.next_n || checkpoint.size == 0 {
             let at = At { commit: Some(checkpoint.size.min(generation.next_n)), ..at };
             let detail = format!("it signs {} commits, and there are {}", checkpoint.size, generation.next_n);
             return self.findings.add(CHECKPOINT_SIZE, &at, detail);
@@ -448,6 +448,10 @@ impl Verifier {
         let at = At { place: self.place + 1, ..At::default() };
         if !generation.checkpoint_read && !self.truncated {
             self.findings.add(CHECKPOINT_MISSING, &at, format!("{} ends without one", generation.origin));
+        }
+        if generation.checkpoint.is_none() && self.findings.verdict() == Verdict::Ok && !self.truncated {
+            // Every way here has its own finding. Should one be forgotten, nothing unsigned passes for verified.
+            self.findings.add(CHECKPOINT_SIGNATURE, &at, "no checkpoint was verified");
         }
         let keys: Vec<_> = generation.epochs.values().map(|epoch| &epoch.certificate.key).collect();
         let size = generation.next_n;

@@ -253,6 +253,11 @@ impl TenantVerifier {
     #[must_use]
     pub fn finish(mut self) -> Report {
         let checkpoint = if self.truncated { None } else { self.check_proofs() };
+        if checkpoint.is_none() && self.findings.verdict() == Verdict::Ok {
+            // Every way here has its own finding. Should one be forgotten, nothing unsigned passes for verified.
+            let at = At { place: self.place + 1, ..At::default() };
+            self.findings.add(CHECKPOINT_SIGNATURE, &at, "no checkpoint was verified");
+        }
         let origin = self.generation.as_ref().map(|(origin, _)| origin);
         let at_end = self.place + 1;
         let remembered = self.remembered.finish(origin.filter(|_| !self.truncated), at_end, &mut self.findings);

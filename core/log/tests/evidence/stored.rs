@@ -292,6 +292,14 @@ fn checkpoints(cases: &mut Cases) {
     });
     cases.push("a checkpoint's signature", book, "CHECKPOINT-SIGNATURE", last);
     let mut book = cases.book();
+    let (start, end) = (book.nth("epoch", 0), book.nth("checkpoint", 0));
+    book.0.drain(start..end);
+    book.rewrite(start, |note| {
+        let checkpoint = Checkpoint { origin: "example.com/keys/heads".into(), size: 0, root: empty_root() };
+        *note = format!("{}\n\u{2014} stranger {}\n", checkpoint.text(), base64_encode(&[7; 68])).into_bytes();
+    });
+    cases.push("all commits dropped, for an empty log that anyone can sign", book, "CHECKPOINT-SIZE", Place::Commit(0));
+    let mut book = cases.book();
     book.0.remove(book.nth("checkpoint", 0));
     cases.add("no checkpoint", book.bytes(), None, (Incomplete, "CHECKPOINT-MISSING", Place::None));
     let mut book = cases.book();

@@ -41,7 +41,7 @@ const WAL_PAGES_MAX: u64 = WAL_BYTES_MAX / PAGE_BYTES as u64;
 #[derive(Debug)]
 pub(super) struct Upkeep {
     /// Pages of the write-ahead log at which to try next to begin it anew.
-    wal_restart_pages: AtomicU64,
+    pub(super) wal_restart_pages: AtomicU64,
 }
 
 impl Default for Upkeep {
@@ -119,6 +119,9 @@ fn index_next(connection: &Connection) -> Result<(), Fault> {
     let to = last.min(from + SLICE_LINES);
     let sql = concat!("SELECT ", super::rows::columns!(generations), " FROM generations ORDER BY number");
     let generations: Vec<GenerationRow> = many(connection, sql, [])?;
+    if generations.first().is_none_or(|first| first.after_seq > from) {
+        return Err(Fault::damaged("there are lines of no generation"));
+    }
     // In the order of the index, so that neighbours are written together. An entry that is there
     // already is not ours, and gives way.
     let mut insert = connection.prepare_cached(

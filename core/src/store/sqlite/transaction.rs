@@ -475,3 +475,11 @@ fn put_head(db: &Connection, head: &HeadRow) -> Result<(), Fault> {
     ])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_empty_log_has_the_empty_frontier() {
+        assert_eq!(strongroom_log::Frontier::default().to_bytes(), super::FRONTIER_EMPTY);
+    }
+}

@@ -80,6 +80,8 @@ fn writing_child() {
         say(format!("\ntry {number}\n"));
         append(&store, usize::try_from(number % 40).unwrap()).unwrap();
         say(format!("ack {number}\n"));
-        store.maintain(number % 7 == 0).unwrap();
+        if number.is_multiple_of(50) {
+            store.maintain(true).unwrap();
+        }
     }
 }

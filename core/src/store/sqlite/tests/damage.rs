@@ -3,18 +3,14 @@
 use std::os::unix::fs::FileExt;
 
 use super::*;
-use crate::{
-    store::{Applied, Change},
-    testing::store::{deployment_row, tenant_row},
-};
+use crate::testing::store::tenant_row;
 
 /// A closed store with some hundred pages in it.
 fn filled() -> Ground {
     let ground = Ground::new();
     let store = ground.store(Maintenance::Background);
     let mut transaction = store.begin().unwrap();
-    let changes = [Change::CreateDeployment(deployment_row()), Change::CreateTenant(tenant_row(0))];
-    assert_eq!(transaction.apply(&changes).unwrap(), Applied::Done);
+    assert_eq!(transaction.apply(&[Change::CreateTenant(tenant_row(0))]).unwrap(), Applied::Done);
     transaction.commit().unwrap();
     append(&store, 20_000).unwrap();
     ground

@@ -80,6 +80,7 @@ fn full_disk_child() {
     let Some(folder) = place_of_child() else { return };
     let path = folder.join("strongroom.db");
     let store = SqliteStore::create(&path).unwrap();
+    found(&store);
     let mut lines = 0;
     let refused = loop {
         match append(&store, 500) {

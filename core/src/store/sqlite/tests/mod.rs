@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod measure;
 mod media;
 mod schema;
 mod upkeep;
@@ -14,8 +15,8 @@ use rusqlite::types::Value;
 
 use super::*;
 use crate::{
-    store::{LineRow, TenantNumber},
-    testing::store::{Appender, Pair, check_store},
+    store::{Applied, Change, LineRow, TenantNumber},
+    testing::store::{Appender, Pair, check_store, deployment_row},
 };
 
 /// The one log that these tests write to.
@@ -33,9 +34,9 @@ impl Ground {
         Self { path: folder.path().join("strongroom.db"), _folder: folder }
     }
 
-    /// A new store in it.
+    /// A new store in it, with a deployment.
     fn store(&self, maintenance: Maintenance) -> SqliteStore {
-        drop(SqliteStore::create(&self.path).unwrap());
+        found(&SqliteStore::create(&self.path).unwrap());
         SqliteStore::open(&self.path, maintenance).unwrap()
     }
 
@@ -43,6 +44,13 @@ impl Ground {
     fn thief(&self) -> Connection {
         Connection::open(&self.path).unwrap()
     }
+}
+
+/// The first row of all, with generation 1.
+fn found(store: &dyn Store) {
+    let mut transaction = store.begin().unwrap();
+    assert_eq!(transaction.apply(&[Change::CreateDeployment(deployment_row())]).unwrap(), Applied::Done);
+    transaction.commit().unwrap();
 }
 
 /// One commit of this many lines.

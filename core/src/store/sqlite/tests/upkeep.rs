@@ -58,12 +58,20 @@ fn the_indexer_yields_to_other_writers() {
 }
 
 #[test]
+fn lines_of_no_generation_are_damage_and_are_not_passed_over() {
+    let ground = Ground::new();
+    let store = ground.store(Maintenance::Background);
+    append(&store, 5_000).unwrap();
+    ground.thief().execute_batch("DELETE FROM generations").unwrap();
+    assert_eq!(store.maintain(true).unwrap_err().code(), Code::StoreDamaged);
+    assert_eq!(unindexed(&store), 5_000);
+}
+
+#[test]
 fn an_index_entry_of_somebody_else_gives_way() {
     let ground = Ground::new();
     let store = ground.store(Maintenance::Background);
-    let thief = ground.thief();
-    thief.execute_batch("INSERT INTO generations VALUES (1, 0, 0, 0, 0, NULL, x'', x'')").unwrap();
-    thief.execute_batch("INSERT INTO audit_by_log VALUES (0, 1, 3, 99)").unwrap();
+    ground.thief().execute_batch("INSERT INTO audit_by_log VALUES (0, 1, 3, 99)").unwrap();
     let rows = append(&store, 5_000).unwrap();
     while store.maintain(true).unwrap() {}
     assert_eq!(store.snapshot().unwrap().lines_of(TenantNumber::SYS, 1, 0, 10).unwrap(), rows[..10]);
@@ -108,10 +116,13 @@ fn the_write_ahead_log_is_copied_outside_commits_and_begins_anew() {
     }
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(wal_bytes(&store) > WAL_BYTES_MAX);
+    let next = || store.upkeep.wal_restart_pages.load(Ordering::Relaxed) * u64::from(connection::PAGE_BYTES);
+    assert!(next() > wal_bytes(&store), "the next try comes when it has grown");
     drop(view);
     write_bytes(&store, WAL_BYTES_MAX / 4);
     store.maintain(false).unwrap();
     let grown = wal_bytes(&store);
+    assert_eq!(next(), WAL_BYTES_MAX);
     write_bytes(&store, 8 * MIB);
     assert_eq!(wal_bytes(&store), grown, "it began anew, in the file it has");
     store.check().unwrap();

@@ -1,0 +1,100 @@
+//! What we expect, what was measured, and what stands in the way where they differ.
+//!
+//! A verdict is something to read, never an exit code: the machine may be busy.
+
+use serde::Serialize;
+
+use crate::report::{Report, rate, time};
+
+/// One line of the last table.
+#[derive(Debug, Serialize)]
+pub(crate) struct Expectation {
+    pub(crate) what: &'static str,
+    pub(crate) expected: String,
+    pub(crate) measured: String,
+    pub(crate) met: bool,
+    /// What binds, if it is not met.
+    pub(crate) binds: String,
+}
+
+pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
+    let mut table = Vec::new();
+    seal(report, &mut table);
+    callers(report, &mut table);
+    if let Some(found) = &report.verification {
+        table.push(Expectation {
+            what: "verification, one core",
+            expected: "≥ 200 k entries/s".to_owned(),
+            measured: format!("{} entries/s", rate(found.entries_per_second)),
+            met: found.entries_per_second >= 200_000.0,
+            binds: "parsing and two SHA-256 of each line".to_owned(),
+        });
+    }
+    table
+}
+
+fn seal(report: &Report, table: &mut Vec<Expectation>) {
+    let Some(small) = report.sealing.iter().flatten().find(|row| row.value_bytes == 100) else { return };
+    let ratio = small.seal_ns / small.bare_seal_ns;
+    table.push(Expectation {
+        what: "warm seal of 100 B",
+        expected: "≤ 4 × bare aes-gcm".to_owned(),
+        measured: format!("{ratio:.1} ×"),
+        met: ratio <= 4.0,
+        binds: format!(
+            "the nonce alone costs {} (24 bytes of the system), then the key derived from it; {:.1} × a bare call that draws its nonce",
+            time(small.bare_seal_random_nonce_ns - small.bare_seal_ns),
+            small.seal_ns / small.bare_seal_random_nonce_ns
+        ),
+    });
+}
+
+fn callers(report: &Report, table: &mut Vec<Expectation>) {
+    let Some(load) = &report.callers else { return };
+    let sync = load.sync.p50_ns as f64;
+    let bound = 1.5 * sync + 200_000.0;
+    for (operation, what) in [("put", "put, 1 caller, p50"), ("get", "get, 1 caller, p50")] {
+        let Some(row) = load.row(operation, 1) else { continue };
+        table.push(Expectation {
+            what,
+            expected: format!("≤ 1.5 f + 0.2 ms = {}", time(bound)),
+            measured: time(row.p50_ns),
+            met: row.p50_ns <= bound,
+            binds: format!("plain SQLite's commit of one row is {} of it; the rest is ours", time(row.plain_p50_ns)),
+        });
+    }
+    for (operation, what) in [("put", "put, 64 callers"), ("get", "get, 64 callers")] {
+        let Some(row) = load.row(operation, 64) else { continue };
+        table.push(Expectation {
+            what,
+            expected: "≥ 4 × plain SQLite, 1 row/transaction".to_owned(),
+            measured: format!("{:.1} × ({}/s)", row.ratio_to_one_row, rate(row.per_second)),
+            met: row.ratio_to_one_row >= 4.0,
+            binds: format!(
+                "{:.0} lines a commit; {} of CPU and waiting for each",
+                row.batch,
+                time(1e9 / row.per_second)
+            ),
+        });
+    }
+    if let Some(row) = load.row("get", 1) {
+        let ratio = row.p50_ns / row.plain_p50_ns;
+        table.push(Expectation {
+            what: "goal: get, 1 caller, p50",
+            expected: "≤ 1.5 × plain commit of 1 row".to_owned(),
+            measured: format!("{ratio:.2} ×"),
+            met: ratio <= 1.5,
+            binds: "two threads are woken on the way to the disk and one on the way back".to_owned(),
+        });
+    }
+    if let Some(row) = load.row("get", 256) {
+        table.push(Expectation {
+            what: "goal: get, 256 callers",
+            expected: "≥ 0.35 × plain, 256 rows/transaction".to_owned(),
+            measured: format!("{:.2} × ({}/s)", row.ratio, rate(row.per_second)),
+            met: row.ratio >= 0.35,
+            binds: "all callers, readers and the writer share the cores; plain SQLite is one thread without any"
+                .to_owned(),
+        });
+    }
+}

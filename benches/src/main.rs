@@ -1,0 +1,151 @@
+//! What Strongroom costs, beside what it cannot cost less than. `README.md` says how to read the report.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people speaks on the terminal")]
+#![allow(clippy::cast_precision_loss, reason = "figures are rounded to a few digits")]
+
+mod callers;
+mod deployment;
+mod expectation;
+mod keys;
+mod machine;
+mod plain;
+mod report;
+mod sample;
+mod seal;
+mod syncs;
+mod verification;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use machine::{Machine, SyncProbe};
+use report::Report;
+
+type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// Measures what Strongroom costs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = false)]
+struct Arguments {
+    /// Measure briefly: to see whether it works.
+    #[arg(long)]
+    quick: bool,
+    /// How to print the report.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Output,
+    /// Where to write; its file system and disk are what is measured. Default: the temporary folder.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification.
+    filter: Option<String>,
+    #[command(subcommand)]
+    child: Option<Child>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// What this program runs of itself in another process.
+#[derive(Debug, Subcommand)]
+enum Child {
+    #[command(hide = true)]
+    ChildToken { uri: String },
+    #[command(hide = true)]
+    ChildOperations { folder: PathBuf, operation: String, callers: usize, per_caller: u64 },
+}
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    Quick,
+    Full,
+}
+
+impl Effort {
+    fn is_quick(self) -> bool {
+        self == Self::Quick
+    }
+
+    /// As a child is told.
+    fn argument(self) -> Option<&'static str> {
+        self.is_quick().then_some("--quick")
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let effort = if arguments.quick { Effort::Quick } else { Effort::Full };
+    match &arguments.child {
+        None => {}
+        Some(Child::ChildToken { uri }) => {
+            println!("{}", serde_json::to_string(&keys::child(uri, effort)?)?);
+            return Ok(());
+        }
+        Some(Child::ChildOperations { folder, operation, callers, per_caller }) => {
+            return syncs::child(folder, operation, *callers, *per_caller);
+        }
+    }
+    let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = tempfile::Builder::new().prefix("strongroom-bench-").tempdir_in(parent)?;
+    let report = measure(effort, folder.path(), arguments.filter.as_deref().unwrap_or(""))?;
+    match arguments.output {
+        Output::Text => print!("{report}"),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    Ok(())
+}
+
+/// Each part in a folder of its own, one after the other.
+fn measure(effort: Effort, folder: &Path, filter: &str) -> Result<Report> {
+    let machine = Machine::look(folder);
+    let mut probe = SyncProbe::in_folder(folder)?;
+    probe.measure(if effort.is_quick() { 100 } else { 500 })?;
+    let mut report = Report {
+        quick: effort.is_quick(),
+        machine,
+        sync: probe.times(),
+        sealing: None,
+        keys: None,
+        callers: None,
+        syncs: None,
+        verification: None,
+        expectations: Vec::new(),
+        notes: Vec::new(),
+    };
+    let part = |name: &str| -> Result<Option<PathBuf>> {
+        if !name.contains(filter) {
+            return Ok(None);
+        }
+        eprintln!("measuring: {name}");
+        let own = folder.join(name);
+        std::fs::create_dir(&own)?;
+        Ok(Some(own))
+    };
+    if part("seal")?.is_some() {
+        report.sealing = Some(seal::measure(effort)?);
+    }
+    if let Some(own) = part("keys")? {
+        let (software, token) = keys::measure(effort, &own)?;
+        if token.is_none() {
+            report.notes.push("no cold key from a token: SoftHSM is not installed".to_owned());
+        }
+        report.keys = Some([Some(software), token].into_iter().flatten().collect());
+    }
+    if let Some(own) = part("callers")? {
+        report.callers = Some(callers::measure(effort, &own)?);
+    }
+    if let Some(own) = part("syncs")? {
+        report.syncs = syncs::measure(effort, &own)?;
+        if report.syncs.is_none() {
+            report.notes.push("syncs not counted: strace is not installed, or may not trace".to_owned());
+        }
+    }
+    if part("verification")?.is_some() {
+        report.verification = Some(verification::measure(effort)?);
+    }
+    report.expectations = expectation::judge(&report);
+    Ok(report)
+}
