@@ -60,7 +60,7 @@ impl Failure {
                 error.class().exit_code().into()
             }
             Self::Usage(message) => {
-                write_report(format, message, "see --help", None);
+                write_report(format, message, "", None);
                 USAGE.into()
             }
             Self::NotStarted { exit, message } => {
@@ -111,7 +111,7 @@ pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
     match (stray, wants_json) {
         (false, false) => drop(error.print()),
         (true, false) => {
-            write_report(Format::Text, too_many, "see --help", None);
+            write_report(Format::Text, too_many, "", None);
             if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
                 output::to_stderr(&format!("\n{}", usage.ansi()));
             }
@@ -132,7 +132,9 @@ fn write_report(format: Format, message: &str, remedy: &str, code: Option<Code>)
         Format::Text => {
             let (strong, plain) = (output::ERROR, output::DIM);
             output::to_stderr(&format!("{strong}error:{strong:#} {message}"));
-            output::to_stderr(&format!("  {plain}next:{plain:#} {remedy}"));
+            if !remedy.is_empty() {
+                output::to_stderr(&format!("  {plain}next:{plain:#} {remedy}"));
+            }
             if let Some(code) = code {
                 output::to_stderr(&format!("  {plain}code:{plain:#} {}", code.name()));
             }

@@ -14,6 +14,9 @@ use crate::{DeviceUri, KeyIds};
 /// `recovery` has no default: it says what happens when the token is lost. `origin` is what the logs are
 /// called, for ever. Blocks, for seconds on a slow token.
 ///
+/// If the device is not found or refuses the PIN, no key was made, and the attempt is forgotten: a
+/// corrected URI begins anew. After any other failure the same call finishes it.
+///
 /// # Errors
 /// As [`Strongroom::init`]; `DeviceUriInvalid` before anything is written.
 pub async fn initialize(
@@ -31,13 +34,38 @@ pub async fn initialize(
         Some(origin) => init.origin(origin),
         None => init,
     };
-    Strongroom::init(deployment, init, options, |keys, check_input| {
+    let mut is_provisioned = false;
+    let is_first_attempt = Strongroom::interrupted_init(deployment).is_err();
+    let made = Strongroom::init(deployment, init, options, |keys, check_input| {
         let ids = KeyIds { root: *keys.root.as_bytes(), audit: *keys.audit.as_bytes() };
         let profile = uri.provision(&ids, check_input)?;
+        is_provisioned = true;
         let device = uri.open(&profile)?;
         Ok((profile, device))
     })
-    .await
+    .await;
+    if let Err(error) = &made
+        && is_first_attempt
+        && !is_provisioned
+        && is_before_login(error.code())
+    {
+        Strongroom::abandon_init(deployment)?;
+    }
+    made
+}
+
+/// Whether a device that failed with this code was asked for no key yet.
+fn is_before_login(code: Code) -> bool {
+    matches!(
+        code,
+        Code::DeviceModule
+            | Code::DeviceTokenNotFound
+            | Code::DeviceTokenAmbiguous
+            | Code::DeviceTokenUninitialized
+            | Code::DevicePinRefused
+            | Code::DevicePinLocked
+            | Code::DevicePinUnset
+    )
 }
 
 /// Opens a deployment with the device and the decisions in its `config.toml`.
