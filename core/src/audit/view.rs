@@ -170,16 +170,15 @@ impl Audit {
     /// # Errors
     /// `BackupExists` if the file is there; `StoreFull` and the like.
     pub async fn export(&self, file: &Path) -> Result<AuditExport> {
-        if file.exists() {
-            return Err(Error::new(Code::BackupExists).detail(file.display().to_string()));
-        }
         let partial = partial_name(file);
-        let writing = partial.clone();
+        let (wanted, writing) = (file.to_owned(), partial.clone());
         let result = self
             .room
             .operate("audit.export", &self.target, &self.context, move |step| {
-                let bytes = write_bundle(step, &writing)?;
-                Ok(bytes)
+                if wanted.exists() {
+                    return Err(Error::new(Code::BackupExists).detail(wanted.display().to_string()));
+                }
+                write_bundle(step, &writing)
             })
             .await;
         let (bytes, receipt) = match result {

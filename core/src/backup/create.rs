@@ -67,7 +67,9 @@ impl Admin {
             .await;
         let published = match (made, recorded) {
             (Ok((note, text)), Ok(((), receipt))) => publish(file, &partial, &text).map(|()| (note, receipt)),
-            (Err(error), _) | (_, Err(error)) => Err(error),
+            // The first knows more; but what was not recorded is not told either.
+            (Err(error), Err(recorded)) if recorded.code() == error.code() => Err(error),
+            (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
         };
         if published.is_err() {
             let _ = fs::remove_file(&partial);
