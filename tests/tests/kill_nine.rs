@@ -1,0 +1,249 @@
+//! What was acknowledged survives: `kill -9` at any moment, and the loss of power.
+//!
+//! A child process writes with several threads. Each acknowledgement goes over a pipe to the parent before
+//! the thread goes on, so that the parent knows at the kill what was acknowledged, and what was under way.
+//! Then the parent opens the database and looks for everything that was acknowledged.
+//!
+//! A kill alone proves little about syncing: the kernel still writes what the process handed to it. So the
+//! second half takes the power away too. The child's SQLite runs on a layer that keeps, beside the real
+//! files, a second folder with what a disk is sure to have: a write gets there at the sync after it, and no
+//! earlier. After the kill that folder is opened in place of the real one. As the negative control the layer
+//! swallows the syncs, which leaves SQLite with `synchronous=OFF`: then the same checker must find
+//! acknowledged values missing.
+
+mod child;
+mod common;
+mod power;
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use common::{Place, admin, operator, tenant};
+use pollster::block_on;
+use strongroom::{Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Strongroom, Version};
+
+const THREADS: usize = 4;
+/// `STRONGROOM_KILLS` overrides it.
+const KILLS: usize = 10;
+const POWER_CUTS: usize = 5;
+/// The kill comes at a random moment of this time after the first acknowledgement.
+const KILL_WITHIN_MILLIS: u64 = 150;
+/// Each thread puts to so many paths, in turn.
+const PATHS: usize = 5;
+
+#[test]
+fn child_writes_until_killed() {
+    if !child::role("child_writes_until_killed") {
+        return;
+    }
+    match child::argument("CHILD_POWER").as_str() {
+        "" => {}
+        syncs => power::keep_what_a_disk_has(Path::new(&child::argument("CHILD_DISK")), syncs == "honest"),
+    }
+    let room = child::open();
+    let run = child::argument("CHILD_RUN");
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (room, run) = (&room, &run);
+            scope.spawn(move || {
+                let context = Context::new(Actor::service(&format!("writer-{thread}")).unwrap());
+                let acme = room.tenant(&"acme".parse().unwrap()).acting_as(context).secrets();
+                for put in 0.. {
+                    let path: SecretPath = format!("{thread}/{}", put % PATHS).parse().unwrap();
+                    let value = format!("{run}-{thread}-{put}");
+                    child::say(&format!("begin {value}"));
+                    let text = SecretValue::text(&*value).unwrap();
+                    let reply = block_on(acme.put(&path, text, Put::default())).unwrap();
+                    let leaf = strongroom_log::hex_encode(&reply.receipt.leaf);
+                    child::say(&format!("done {value} {path} {} {} {leaf}", reply.version.0, reply.receipt.seq));
+                }
+            });
+        }
+    });
+}
+
+/// A put that the child was told was done.
+struct Acknowledged {
+    value: String,
+    path: String,
+    version: u64,
+    seq: u64,
+    leaf: String,
+}
+
+/// What a child said before it was killed.
+struct Killed {
+    acknowledged: Vec<Acknowledged>,
+    /// Puts that were begun and not yet acknowledged.
+    under_way: usize,
+}
+
+/// Lets a child write, and kills it at a random moment.
+fn write_and_kill(place: &Place, run: usize, power: &str, disk: &Path) -> Killed {
+    let arguments =
+        [("CHILD_RUN", run.to_string()), ("CHILD_POWER", power.to_owned()), ("CHILD_DISK", disk.display().to_string())];
+    let mut writer = child::start("child_writes_until_killed", place, &arguments);
+    let mut said = vec![writer.next().unwrap()];
+    while !said.last().unwrap().starts_with("done ") {
+        said.push(writer.next().unwrap());
+    }
+    let id = writer.process.id();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_micros(random() % (KILL_WITHIN_MILLIS * 1_000)));
+            // The parent goes on reading meanwhile, or a full pipe would stop the child.
+            let killed = std::process::Command::new("kill").args(["-9", &id.to_string()]).status().unwrap();
+            assert!(killed.success());
+        });
+        said.extend(std::iter::from_fn(|| writer.next()));
+    });
+    let mut begun = HashSet::new();
+    let mut acknowledged = Vec::new();
+    for line in said {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["begin", value] => assert!(begun.insert(value.to_owned())),
+            ["done", value, path, version, seq, leaf] => {
+                assert!(begun.remove(value));
+                acknowledged.push(Acknowledged {
+                    value: value.to_owned(),
+                    path: path.to_owned(),
+                    version: version.parse().unwrap(),
+                    seq: seq.parse().unwrap(),
+                    leaf: leaf.to_owned(),
+                });
+            }
+            _ => panic!("{line}"),
+        }
+    }
+    Killed { acknowledged, under_way: begun.len() }
+}
+
+/// The checker: says what of the acknowledged is not there, and what does not hold. Empty if all is well.
+fn check(room: &Strongroom, database: &Path, acknowledged: &[Acknowledged]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let acme = room.tenant(&"acme".parse().unwrap()).acting_as(operator()).secrets();
+    let thief = rusqlite::Connection::open(database).unwrap();
+    let mut line_at = thief
+        .prepare("SELECT line FROM audit WHERE log_seq = ?1 AND tenant = (SELECT max(number) FROM tenants)")
+        .unwrap();
+    for put in acknowledged {
+        let name = format!("{} version {}", put.path, put.version);
+        match block_on(acme.get(&put.path.parse().unwrap(), Get::version(Version(put.version)))) {
+            Err(error) => findings.push(format!("{name}: {error}")),
+            Ok(got) if got.value.expose(|bytes| bytes != put.value.as_bytes()) => {
+                findings.push(format!("{name} has another value"));
+            }
+            Ok(_) => {}
+        }
+        let line: Option<Vec<u8>> = line_at.query_row([i64::try_from(put.seq).unwrap()], |row| row.get(0)).ok();
+        let leaf = line.map(|line| strongroom_log::hex_encode(strongroom_log::leaf_hash(&line).as_bytes()));
+        if leaf.as_deref() != Some(&*put.leaf) {
+            findings.push(format!("{name}: the line of its receipt is not there"));
+        }
+    }
+    let verified = block_on(admin(room).audit().verify(None)).unwrap();
+    if !verified.is_ok() {
+        findings.push(format!("{} {:?}", verified.report, verified.store));
+    }
+    findings
+}
+
+fn place() -> Place {
+    let (place, room) = Place::software();
+    tenant(&room, "acme");
+    room.close().unwrap();
+    place
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_nine() {
+    let kills = std::env::var("STRONGROOM_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let (place, mut hit, mut under_way, mut landed) = (place(), 0, 0, 0);
+    let mut acknowledged = Vec::new();
+    for run in 0..kills {
+        let killed = write_and_kill(&place, run, "", Path::new(""));
+        hit += usize::from(killed.under_way > 0);
+        under_way += killed.under_way;
+        let room = place.open().unwrap();
+        let findings = check(&room, &place.deployment.database(), &killed.acknowledged);
+        assert!(findings.is_empty(), "kill {run}: {findings:#?}");
+        room.close().unwrap();
+        let stored = versions_of(&place.deployment, run);
+        assert!(stored >= killed.acknowledged.len() && stored <= killed.acknowledged.len() + killed.under_way);
+        landed += stored - killed.acknowledged.len();
+        acknowledged.extend(killed.acknowledged);
+    }
+    // Later kills took nothing back either.
+    let room = place.open().unwrap();
+    let findings = check(&room, &place.deployment.database(), &acknowledged);
+    assert!(findings.is_empty(), "at the end: {findings:#?}");
+    println!(
+        "{kills} kills, {hit} with writes in flight ({under_way} puts, of which {landed} had become durable); \
+         {} acknowledged puts, all there",
+        acknowledged.len()
+    );
+    assert!(2 * hit >= kills, "only {hit} of {kills} kills hit writes in flight: this proves nothing");
+}
+
+thread_local! {
+    /// Versions before the run that is looked at.
+    static VERSIONS_BEFORE: std::cell::Cell<(usize, usize)> = const { std::cell::Cell::new((0, 0)) };
+}
+
+/// How many versions this run added.
+fn versions_of(deployment: &Deployment, _run: usize) -> usize {
+    let thief = rusqlite::Connection::open(deployment.database()).unwrap();
+    let all: i64 = thief.query_row("SELECT count(*) FROM secret_versions", [], |row| row.get(0)).unwrap();
+    let all = usize::try_from(all).unwrap();
+    let (_, before) = VERSIONS_BEFORE.replace((0, all));
+    all - before
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_loss_of_power() {
+    let (mut hit, mut total) = (0, 0);
+    for run in 0..POWER_CUTS {
+        let (killed, findings) = power_cut(run, "honest");
+        assert!(findings.is_empty(), "cut {run}: {findings:#?}");
+        hit += usize::from(killed.under_way > 0);
+        total += killed.acknowledged.len();
+    }
+    println!("{POWER_CUTS} power cuts, {hit} with writes in flight; {total} acknowledged puts, all there");
+    assert!(2 * hit >= POWER_CUTS);
+}
+
+/// The negative control: without syncs the same cut loses what was acknowledged, and the checker says so.
+#[test]
+fn the_checker_notices_a_disk_that_does_not_sync() {
+    let (killed, findings) = power_cut(0, "swallowed");
+    println!("{} acknowledged puts, {} findings, such as: {}", killed.acknowledged.len(), findings.len(), findings[0]);
+    assert!(findings.len() >= killed.acknowledged.len(), "{findings:#?}");
+}
+
+/// Lets a child write, takes the power away, and checks what the disk is sure to have.
+fn power_cut(run: usize, syncs: &str) -> (Killed, Vec<String>) {
+    let place = place();
+    let disk = place.folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    for entry in std::fs::read_dir(place.deployment.folder()).unwrap() {
+        let file = entry.unwrap().path();
+        std::fs::copy(&file, disk.join(file.file_name().unwrap())).unwrap();
+    }
+    let killed = write_and_kill(&place, run, syncs, &disk);
+    let left = Deployment::at(&disk);
+    let device = place.uri.open(&left.profile().unwrap()).unwrap();
+    let room = block_on(Strongroom::open(&left, device)).unwrap();
+    let findings = check(&room, &left.database(), &killed.acknowledged);
+    (killed, findings)
+}
+
+/// Not worth a dependency: a kill needs no good randomness.
+fn random() -> u64 {
+    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(nanos)
+}
