@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::place::{PROGRAM, Place};
+use crate::place::{PROGRAM, Place, record_skip};
 
 const NEEDLE: &str = "s3cr3t-n33dl3";
 
@@ -71,8 +71,7 @@ fn no_value_is_in_arguments_or_the_environment_while_it_is_read() {
 #[test]
 fn what_is_typed_is_not_shown() {
     if Command::new("script").arg("--version").output().is_err() {
-        println!("skipped: `script` is not installed");
-        return;
+        return record_skip("`script` of util-linux is not installed");
     }
     let place = Place::ready();
     for (second, is_stored) in [("another", false), (NEEDLE, true)] {

@@ -149,3 +149,14 @@ pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().unwrap().permissions().mode() & 0o777
 }
+
+/// Says that the test on this thread does not run, where a run of all tests collects that.
+#[allow(clippy::print_stderr, reason = "so that nobody takes it for a pass")]
+pub(crate) fn record_skip(why: &str) {
+    let line = format!("{}: {why}\n", std::thread::current().name().unwrap_or("a test"));
+    eprint!("skipped {line}");
+    if let Some(log) = std::env::var_os("STRONGROOM_SKIP_LOG") {
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(log);
+        log.and_then(|mut log| log.write_all(line.as_bytes())).unwrap();
+    }
+}
