@@ -10,6 +10,7 @@
 //! earlier. After the kill that folder is opened in place of the real one. As the negative control the layer
 //! swallows the syncs, which leaves SQLite with `synchronous=OFF`: then the same checker must find
 //! acknowledged values missing.
+#![cfg(unix)]
 
 mod child;
 mod common;
