@@ -11,6 +11,8 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStderr, Command, Stdio},
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use strongroom::{Deployment, KeyDevice, OpenOptions, Strongroom};
@@ -25,7 +27,7 @@ const MARK: &str = ">> ";
 
 /// A child that runs.
 pub(crate) struct Running {
-    pub(crate) process: Child,
+    process: Child,
     said: BufReader<ChildStderr>,
 }
 
@@ -43,17 +45,20 @@ pub(crate) fn start(name: &str, place: &Place, arguments: &[(&str, String)]) -> 
 impl Running {
     /// The next thing that the child says; `None` when it is gone. A line cut off by its death doesn't count.
     pub(crate) fn next(&mut self) -> Option<String> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            self.said.read_until(b'\n', &mut line).unwrap();
-            let text = String::from_utf8_lossy(&line);
-            let whole = text.strip_suffix('\n')?;
-            match whole.strip_prefix(MARK) {
-                Some(said) => return Some(said.to_owned()),
-                None => eprintln!("child: {whole}"),
-            }
-        }
+        next(&mut self.said)
+    }
+
+    /// Kills the child (SIGKILL) when this time is over, and gives what it says until then: the parent goes
+    /// on reading, or a full pipe would stop the child.
+    pub(crate) fn kill_after(mut self, time: Duration) -> Vec<String> {
+        let Self { process, said } = &mut self;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(time);
+                process.kill().unwrap();
+            });
+            std::iter::from_fn(|| next(said)).collect()
+        })
     }
 
     pub(crate) fn demand(&mut self, said: &str) {
@@ -65,11 +70,30 @@ impl Running {
         self.process.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Everything that it still says, once it has ended well.
     pub(crate) fn finish(mut self) -> Vec<String> {
         let said: Vec<_> = std::iter::from_fn(|| self.next()).collect();
         assert!(self.process.wait().unwrap().success());
         said
+    }
+}
+
+fn next(said: &mut BufReader<ChildStderr>) -> Option<String> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        said.read_until(b'\n', &mut line).unwrap();
+        let text = String::from_utf8_lossy(&line);
+        let whole = text.strip_suffix('\n')?;
+        match whole.strip_prefix(MARK) {
+            Some(said) => return Some(said.to_owned()),
+            None => eprintln!("child: {whole}"),
+        }
     }
 }
 
