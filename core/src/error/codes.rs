@@ -110,7 +110,7 @@ codes! {
     MemoryLocked "SR-MEMORY-UNLOCKABLE" Unavailable "memory for keys cannot be locked" "raise RLIMIT_MEMLOCK, or decide for --allow-unlocked-memory";
     MemoryFull "SR-MEMORY-FULL" Limited "the locked memory for keys is full" "try again in a moment, or raise the arena's size";
     BackupInvalid "SR-BACKUP-INVALID" Integrity "the backup does not verify" "use another backup, and keep this one for inspection";
-    BackupExists "SR-BACKUP-EXISTS" Conflict "a file stands where the backup should go" "name another file; nothing is overwritten";
+    BackupExists "SR-BACKUP-EXISTS" Conflict "a file stands where the new one should go" "name another file; nothing is overwritten";
     FileUnreadable "SR-FILE-UNREADABLE" Invalid "a file cannot be read or written" "check its path and permissions";
     ConfigInvalid "SR-CONFIG-INVALID" Invalid "config.toml is not valid" "mend the line that is named";
     RandomUnavailable "SR-RANDOM-UNAVAILABLE" Unavailable "the system's random source does not answer" "look at the system; nothing is done without randomness";

@@ -61,7 +61,8 @@ impl Secrets {
                 let mut versions = Vec::with_capacity(all.len());
                 for (path, value) in all {
                     let planned = put::plan(step, path, value, &each, &mut folders).map_err(|error| {
-                        if error.details().is_none() { error.detail(path.to_string()) } else { error }
+                        let detail = error.details().map_or_else(|| path.to_string(), |more| format!("{path}: {more}"));
+                        error.detail(detail)
                     })?;
                     step.changes.push(planned.change);
                     step.parts.push(Part { act: "secret.put", line: planned.line, elsewhere: None });
