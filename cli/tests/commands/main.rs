@@ -1,6 +1,5 @@
 //! The program as its users run it: real processes, on the software device and on SoftHSM.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as its test does")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
 mod bad_input;
 mod interrupted;
