@@ -435,7 +435,7 @@ fn rotate(rows: &mut Rows, column: usize) {
 fn columns_of(database: &Path, table: &str) -> Vec<String> {
     let thief = rusqlite::Connection::open(database).unwrap();
     let select = thief.prepare(&format!("SELECT * FROM {table}")).unwrap();
-    select.column_names().into_iter().map(str::to_owned).collect()
+    select.column_names().map(str::to_owned).collect()
 }
 
 /// Changes a column in all rows of a table but those of `sys`; whether anything is different now.
