@@ -93,9 +93,11 @@ impl Deployment {
 
     /// Refuses where there is no complete deployment.
     pub(crate) fn demand(&self) -> Result<()> {
-        match self.database().try_exists() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(self.missing()),
+        match fs::metadata(self.database()) {
+            // The database appears under its name when it is complete; to SQLite an empty file is a new one.
+            Ok(file) if file.len() == 0 => Err(Error::new(Code::StoreDamaged).detail("it is empty")),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(self.missing()),
             Err(error) => Err(unreadable(&self.database(), error)),
         }
     }

@@ -202,7 +202,11 @@ impl Parts {
 async fn check_device(device: &dyn KeyDevice, profile: &DeviceProfile, row: &DeploymentRow) -> Result<()> {
     let identity = device.identity();
     if identity.kind != profile.kind || identity.serial != profile.serial {
-        let serial = String::from_utf8_lossy(&identity.serial).into_owned();
+        // A token's is text, that of a key file is random bytes, which have no business on a terminal.
+        let serial = match str::from_utf8(&identity.serial) {
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') => text.to_owned(),
+            _ => strongroom_log::hex_encode(&identity.serial),
+        };
         return Err(Error::new(Code::DeviceWrongToken).detail(format!("serial {serial}")));
     }
     if identity.audit_key != profile.audit.key {
