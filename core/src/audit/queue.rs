@@ -132,3 +132,77 @@ impl Queue {
         self.came.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::block_on;
+    use std::thread;
+    use strongroom_log::{LineBuilder, Origin, Outcome, Who};
+
+    fn write(tenant: u32, lines: usize) -> Write {
+        let origin = Origin::parse("example.com/keys").unwrap();
+        let line = LineBuilder::new("x", &origin.sys(), Who::System, [0; 16]).finish(Outcome::Ok).unwrap();
+        Write { changes: Vec::new(), lines: vec![(TenantNumber(tenant), line); lines] }
+    }
+
+    /// Waits until so many jobs wait.
+    fn filled(queue: &Queue, jobs: usize) {
+        while limits::WRITER_QUEUE_JOBS_MAX - queue.places.available_permits() < jobs {
+            thread::yield_now();
+        }
+    }
+
+    fn tenants(taken: &Taken) -> Vec<u32> {
+        let Taken::Jobs(jobs) = taken else { panic!("{taken:?}") };
+        jobs.iter().map(|job| job.write.tenant().0).collect()
+    }
+
+    #[test]
+    fn a_busy_tenant_fills_only_what_the_others_leave() {
+        let queue = Queue::new();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| block_on(queue.submit(write(1, limits::COMMIT_LINES_MAX / 4))));
+            }
+            filled(&queue, 8);
+            scope.spawn(|| block_on(queue.submit(write(2, 1))));
+            scope.spawn(|| block_on(queue.submit(write(3, 1))));
+            filled(&queue, 10);
+            let first = tenants(&queue.take(Duration::ZERO));
+            assert_eq!(first.iter().filter(|tenant| **tenant == 1).count(), 3, "{first:?}");
+            assert!(first.contains(&2) && first.contains(&3), "{first:?}");
+            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1; 4]);
+            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
+            assert!(matches!(queue.take(Duration::ZERO), Taken::Idle));
+            assert!(queue.is_empty());
+        });
+    }
+
+    #[test]
+    fn an_operation_larger_than_a_commit_gets_one_of_its_own() {
+        let queue = Queue::new();
+        thread::scope(|scope| {
+            scope.spawn(|| block_on(queue.submit(write(1, limits::COMMIT_LINES_MAX + 1))));
+            scope.spawn(|| block_on(queue.submit(write(2, limits::COMMIT_LINES_MAX + 1))));
+            filled(&queue, 2);
+            assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
+            assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
+        });
+    }
+
+    #[test]
+    fn who_waits_when_it_closes_is_served_and_nobody_else() {
+        let queue = Queue::new();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| block_on(queue.submit(write(1, 1))));
+            filled(&queue, 1);
+            queue.close();
+            assert_eq!(block_on(queue.submit(write(1, 1))).unwrap_err().code(), Code::Closed);
+            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
+            assert!(matches!(queue.take(Duration::ZERO), Taken::Closed));
+            // The job was taken and dropped without an answer, as by a writer that died.
+            assert_eq!(waiting.join().unwrap().unwrap_err().code(), Code::Closed);
+        });
+    }
+}
