@@ -59,15 +59,18 @@ enum Log {
     Other,
 }
 
+/// An operation that is called.
+type Call = fn(&On) -> Result<Receipt, Error>;
+
 /// One operation.
 struct Case {
     act: &'static str,
     method: &'static str,
     /// Lines that it leaves besides its own, when it is done: in which log, and what act.
     besides: &'static [(Log, &'static str)],
-    done: fn(&On) -> Result<Receipt, Error>,
+    done: Call,
     /// Refused for a reason of its own. What a tenant is asked is also refused where there is no such tenant.
-    refused: Option<(fn(&On) -> Result<Receipt, Error>, Code)>,
+    refused: Option<(Call, Code)>,
     /// Where both are recorded.
     log: Log,
 }
@@ -321,7 +324,7 @@ fn each_operation_done_or_refused_is_one_line() {
     // By log and position: who is expected there.
     let mut callers: BTreeMap<(Log, u64), String> = BTreeMap::new();
     let mut number = 0;
-    let mut call = |world: &mut World, tenant: &str, call: fn(&On) -> Result<Receipt, Error>| {
+    let mut call = |world: &mut World, tenant: &str, call: Call| {
         let caller = Caller::new(number);
         number += 1;
         let outcome = call(&On::new(&world.room, tenant, &caller.context, world.place.folder.path()));
