@@ -1,247 +1,499 @@
-//! Nothing happens unrecorded: every operation, in an allowed and in a refused form, is exactly one line, and none
-//! returns a result while the line cannot be made durable.
+//! Every operation is recorded: done or refused, it leaves exactly one line with its act, its outcome
+//! and its actor, in the log where it belongs; and without a durable line nobody gets a result.
 //!
-//! The list of operations is compared with the sources: one without a case here fails.
+//! The list of operations below is compared with the sources: an operation that is added without a
+//! case here fails the first test.
 
 mod common;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use common::{Place, admin, billing, operator, tenant};
+use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
-    After, Audit, Code, Delete, Folder, Get, Import, ImportEntry, OpenOptions, Put, Receipt, SecretValue, Strongroom,
-    TenantId, Version,
-    store::{Maintenance, SqliteStore},
+    Actor, Admin, After, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import, ImportEntry,
+    Init, OpenOptions, Put, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets, Strongroom,
+    Version,
+    store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };
 
-/// What an operation came to: its receipt, or the code of its refusal.
-type Outcome = Result<Receipt, Code>;
+/// What an operation is called on.
+struct On {
+    secrets: Secrets,
+    audit: Audit,
+    admin: Admin,
+    folder: PathBuf,
+}
 
-/// One operation in one form.
+impl On {
+    fn new(room: &Strongroom, tenant: &str, context: &Context, folder: &Path) -> Self {
+        let tenant = room.tenant(&tenant.parse().unwrap()).acting_as(context.clone());
+        Self {
+            secrets: tenant.secrets(),
+            audit: tenant.audit(),
+            admin: room.admin(context.clone()),
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// A file that is not there yet.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Whose log a line is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Log {
+    Sys,
+    Acme,
+    /// Of the tenant that is closed by `tenant.close`.
+    Doomed,
+    /// Of any other tenant: where nothing is expected.
+    Other,
+}
+
+/// An operation that is called.
+type Call = fn(&On) -> Result<Receipt, Error>;
+
+/// One operation.
 struct Case {
     act: &'static str,
-    /// What its line must say.
-    code: &'static str,
-    /// In the tenant's log, or in that of the deployment.
-    in_tenant: bool,
-    /// Lines of its parts, in the same log.
-    parts: usize,
-    run: fn(&Strongroom, &Path) -> Outcome,
+    method: &'static str,
+    /// Lines that it leaves besides its own, when it is done: in which log, and what act.
+    besides: &'static [(Log, &'static str)],
+    done: Call,
+    /// Refused for a reason of its own. What a tenant is asked is also refused where there is no such tenant.
+    refused: Option<(Call, Code)>,
+    /// Where both are recorded.
+    log: Log,
 }
 
-fn acme(room: &Strongroom) -> strongroom::Secrets {
-    room.tenant(&"acme".parse().unwrap()).acting_as(billing()).secrets()
+/// `act method (log, lines besides)`, then the two calls: expressions that give a receipt.
+macro_rules! operations {
+    ($($act:literal $method:ident ($log:ident, $besides:expr)
+        done |$done_on:ident| $done:expr;
+        $(refused |$refused_on:ident| $refused:expr => $code:ident;)?)*) => {
+        const OPERATIONS: &[Case] = &[$(Case {
+            act: $act,
+            method: stringify!($method),
+            besides: &$besides,
+            done: |$done_on| block_on(async { $done }),
+            refused: operations!(@refused $(|$refused_on| block_on(async { $refused }), Code::$code)?),
+            log: Log::$log,
+        },)*];
+    };
+    (@refused) => { None };
+    (@refused $refused:expr, $code:expr) => { Some(($refused, $code)) };
 }
 
-fn acme_audit(room: &Strongroom) -> Audit {
-    room.tenant(&"acme".parse().unwrap()).acting_as(billing()).audit()
+operations! {
+    "tenant.create" create_tenant (Sys, [])
+        done |on| Ok(on.admin.create_tenant(&"fresh".parse().unwrap()).await?.1);
+        refused |on| Ok(on.admin.create_tenant(&"acme".parse().unwrap()).await?.1) => TenantExists;
+    "tenant.show" show_tenant (Sys, [])
+        done |on| Ok(on.admin.show_tenant(&"acme".parse().unwrap()).await?.1);
+        refused |on| Ok(on.admin.show_tenant(&"nobody".parse().unwrap()).await?.1) => TenantNotFound;
+    "tenant.list" list_tenants (Sys, [])
+        done |on| Ok(on.admin.list_tenants().await?.receipt);
+        // There is nothing to ask for that is not there: what it cannot do is believe a row that was changed.
+        refused |on| with_a_row_changed(on, "tenants", async || Ok(on.admin.list_tenants().await?.receipt)).await => Integrity;
+    "tenant.close" close_tenant (Sys, [(Log::Doomed, "tenant.close")])
+        done |on| Ok(on.admin.close_tenant(&"doomed".parse().unwrap()).await?.1);
+        refused |on| Ok(on.admin.close_tenant(&"shut".parse().unwrap()).await?.1) => TenantClosed;
+    "tenant.export-key" dangerously_export_key (Sys, [(Log::Acme, "tenant.export-key")])
+        done |on| Ok(on.admin.dangerously_export_key(&"acme".parse().unwrap()).await?.receipt);
+        refused |on| Ok(on.admin.dangerously_export_key(&"nobody".parse().unwrap()).await?.receipt) => TenantNotFound;
+    "status.show" status (Sys, [])
+        done |on| Ok(on.admin.status().await?.receipt);
+        refused |on| with_a_row_changed(on, "deployment", async || Ok(on.admin.status().await?.receipt)).await => Integrity;
+    "secret.put" put (Acme, [])
+        done |on| Ok(on.secrets.put(&path("put"), text("1"), Put::default()).await?.receipt);
+        refused |on| Ok(on.secrets.put(&path("app/key"), text("1"), Put::default().expect(Version(7))).await?.receipt)
+            => SecretConflict;
+    "secret.get" get (Acme, [])
+        done |on| Ok(on.secrets.get(&path("app/key"), Get::current()).await?.receipt);
+        refused |on| Ok(on.secrets.get(&path("app/key"), Get::version(Version(7))).await?.receipt) => VersionNotFound;
+    "secret.list" list (Acme, [])
+        done |on| Ok(on.secrets.list(&folder("app"), After::start(), 10).await?.receipt);
+        refused |on| with_a_row_changed(on, "secrets", async || {
+            Ok(on.secrets.list(&folder("app"), After::start(), 10).await?.receipt)
+        }).await => Integrity;
+    "secret.versions" versions (Acme, [])
+        done |on| Ok(on.secrets.versions(&path("app/key")).await?.receipt);
+        refused |on| Ok(on.secrets.versions(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.delete" delete (Acme, [])
+        done |on| Ok(on.secrets.delete(&path("delete"), Delete::default()).await?.receipt);
+        refused |on| Ok(on.secrets.delete(&path("app/key"), Delete::default().expect(Version(7))).await?.receipt)
+            => SecretConflict;
+    "secret.import" import (Acme, [(Log::Acme, "secret.put"), (Log::Acme, "secret.put")])
+        done |on| Ok(on.secrets.import(&folder("in"), entries(&["a", "b"]), Import::default()).await?.receipt);
+        refused |on| {
+            Ok(on.secrets.import(&folder("app"), entries(&["new", "key"]), Import::default().new_only()).await?.receipt)
+        } => SecretConflict;
+    "secret.export" export (Acme, [])
+        done |on| Ok(on.secrets.export(&folder("app")).await?.receipt);
+        refused |on| with_a_row_changed(on, "secrets", async || Ok(on.secrets.export(&folder("app")).await?.receipt)).await
+            => Integrity;
+    "audit.show" show (Acme, [])
+        done |on| Ok(on.audit.show(0, 10).await?.receipt);
+    "audit.verify" verify (Acme, [])
+        done |on| Ok(on.audit.verify(None).await?.receipt);
+    "audit.export" export (Acme, [])
+        done |on| Ok(on.audit.export(&on.file("bundle")).await?.receipt);
+        refused |on| Ok(on.audit.export(&on.file("taken")).await?.receipt) => BackupExists;
+    "backup.create" back_up (Sys, [])
+        done |on| Ok(on.admin.back_up(&on.file("backup"), |_, _| {}).await?.receipt);
+        refused |on| Ok(on.admin.back_up(&on.file("taken"), |_, _| {}).await?.receipt) => BackupExists;
+}
+
+/// Acts with tests of their own, because there is no room before them: see the end of this file.
+const BEFORE_THERE_IS_A_ROOM: [(&str, &str); 2] = [("deployment.init", "init"), ("backup.restore", "restore")];
+
+/// Not operations: they open a deployment and act in nobody's name.
+const OPENING: [&str; 3] = ["open", "open_in", "open_with"];
+
+#[test]
+fn the_list_covers_the_sources() {
+    let mut acts = BTreeSet::new();
+    let mut methods = Vec::new();
+    for (file, text) in sources() {
+        for (at, _) in text.match_indices("operate(").chain(text.match_indices("record_first(")) {
+            let after = text[at..].split_once('(').unwrap().1.trim_start();
+            if let Some(literal) = after.strip_prefix('"') {
+                acts.insert(literal.split_once('"').unwrap().0.to_owned());
+            } else {
+                // The definition of `record_first` itself; anything else hides an act from this test.
+                assert!(after.starts_with("&self,"), "{}: an act that is not a literal", file.display());
+            }
+        }
+        // Every public method that does I/O is asynchronous.
+        methods.extend(text.match_indices("pub async fn ").map(|(at, found)| {
+            let name = &text[at + found.len()..];
+            name[..name.find(['(', '<']).unwrap()].to_owned()
+        }));
+    }
+    let (special_acts, special_methods): (Vec<_>, Vec<_>) = BEFORE_THERE_IS_A_ROOM.into_iter().unzip();
+    let ours: BTreeSet<_> = OPERATIONS.iter().map(|case| case.act).chain(special_acts).map(str::to_owned).collect();
+    assert_eq!(ours, acts, "the acts of this test (left) and of the sources (right)");
+
+    let mut known: Vec<_> = OPERATIONS.iter().map(|case| case.method).chain(special_methods).chain(OPENING).collect();
+    known.sort_unstable();
+    methods.sort_unstable();
+    assert_eq!(known, methods, "the methods of this test (left) and of the sources (right)");
+}
+
+/// The sources of the core, without its tests' own.
+fn sources() -> Vec<(PathBuf, String)> {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
+    let (mut folders, mut files) = (vec![core], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push((path, text));
+            }
+        }
+    }
+    files
+}
+
+/// A deployment in which every case finds what it needs.
+struct World {
+    place: Place,
+    room: Strongroom,
+    store: Arc<FaultyStore>,
+    /// Origins of the logs of `acme` and `doomed`.
+    origins: [String; 2],
+    last_seq: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let (place, room) = Place::software();
+        room.close().unwrap();
+        let sqlite = SqliteStore::open(&place.deployment.database(), Maintenance::Background).unwrap();
+        let store = Arc::new(FaultyStore::new(Arc::new(sqlite)));
+        let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
+        let room = block_on(Strongroom::open_in(seam, place.device().unwrap(), OpenOptions::default())).unwrap();
+        let origins = ["acme", "doomed", "shut"]
+            .map(|name| block_on(room.admin(operator()).create_tenant(&name.parse().unwrap())).unwrap().0.log_origin);
+        block_on(room.admin(operator()).close_tenant(&"shut".parse().unwrap())).unwrap();
+        let [acme, doomed, _] = origins;
+        let on = On::new(&room, "acme", &operator(), place.folder.path());
+        for at in ["app/key", "app/other", "delete"] {
+            block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
+        }
+        fs::write(on.file("taken"), "").unwrap();
+        let mut world = Self { place, room, store, origins: [acme, doomed], last_seq: 0 };
+        world.new_lines();
+        world
+    }
+
+    /// The lines since the last call: log, act, code, request and kind of actor. Lines of epochs don't count.
+    fn new_lines(&mut self) -> Vec<Line> {
+        let thief = self.place.thief();
+        let mut select = thief.prepare("SELECT seq, line FROM audit WHERE seq > ?1 ORDER BY seq").unwrap();
+        let rows = select.query_map([self.last_seq], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let rows: Vec<(i64, Vec<u8>)> = rows.collect::<Result<_, _>>().unwrap();
+        let mut lines = Vec::new();
+        for (seq, bytes) in rows {
+            self.last_seq = seq;
+            let line = strongroom_log::parse_line(&bytes).unwrap();
+            if line.who_type == "system" {
+                assert!(line.act.starts_with("epoch."), "{}", line.act);
+                continue;
+            }
+            let log = match line.log {
+                origin if origin == self.origins[0] => Log::Acme,
+                origin if origin == self.origins[1] => Log::Doomed,
+                origin if origin.ends_with("/sys") => Log::Sys,
+                _ => Log::Other,
+            };
+            lines.push(Line {
+                log,
+                seq: line.seq,
+                act: line.act.to_owned(),
+                code: line.code.to_owned(),
+                request: line.rid.to_owned(),
+                kind: line.who_type.to_owned(),
+            });
+        }
+        lines
+    }
+
+    fn demand_that_the_log_verifies(&mut self) {
+        let verified = block_on(self.room.admin(operator()).audit().verify(None)).unwrap();
+        assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+        self.new_lines();
+    }
+}
+
+#[derive(Debug)]
+struct Line {
+    log: Log,
+    seq: u64,
+    act: String,
+    code: String,
+    request: String,
+    kind: String,
+}
+
+/// Who asks, different for each call, and what its lines say of it.
+struct Caller {
+    context: Context,
+    request: String,
+    name: String,
+}
+
+impl Caller {
+    fn new(number: usize) -> Self {
+        let (name, request) = (format!("caller-{number}"), format!("{:032x}", number + 1));
+        let context = Context::new(Actor::service(&name).unwrap()).request(request.parse::<RequestId>().unwrap());
+        Self { context, request, name: format!("service:{name}") }
+    }
+
+    /// These lines and no others, all of this caller.
+    fn demand(&self, case: &str, lines: &[Line], want: &[(Log, &str, &str)]) {
+        let found: Vec<_> = lines.iter().map(|line| (line.log, line.act.as_str(), line.code.as_str())).collect();
+        assert_eq!(found, want, "{case}");
+        for line in lines {
+            assert_eq!((&*line.request, &*line.kind), (&*self.request, "service"), "{case}");
+        }
+    }
+}
+
+/// What a case leaves when it is done.
+fn lines_when_done(case: &Case) -> Vec<(Log, &'static str, &'static str)> {
+    let own = (case.log, case.act, "ok");
+    case.besides.iter().map(|(log, act)| (*log, *act, "ok")).chain([own]).collect()
+}
+
+#[test]
+fn each_operation_done_or_refused_is_one_line() {
+    let mut world = World::new();
+    // By log and position: who is expected there.
+    let mut callers: BTreeMap<(Log, u64), String> = BTreeMap::new();
+    let mut number = 0;
+    let mut call = |world: &mut World, tenant: &str, call: Call| {
+        let caller = Caller::new(number);
+        number += 1;
+        let outcome = call(&On::new(&world.room, tenant, &caller.context, world.place.folder.path()));
+        let lines = world.new_lines();
+        callers.extend(lines.iter().map(|line| ((line.log, line.seq), caller.name.clone())));
+        (caller, outcome, lines)
+    };
+    for case in OPERATIONS {
+        assert!(case.refused.is_some() || case.log == Log::Acme, "{}: how is it refused?", case.act);
+        if let Some((refused, code)) = case.refused {
+            let (caller, outcome, lines) = call(&mut world, "acme", refused);
+            let error = outcome.expect_err(case.act);
+            assert_eq!(error.code(), code, "{}: {error}", case.act);
+            caller.demand(&format!("{}, refused", case.act), &lines, &[(case.log, case.act, code.name())]);
+        }
+
+        let (caller, outcome, lines) = call(&mut world, "acme", case.done);
+        let receipt = outcome.unwrap_or_else(|error| panic!("{}: {error}", case.act));
+        caller.demand(&format!("{}, done", case.act), &lines, &lines_when_done(case));
+        assert_eq!(receipt.seq, lines.last().unwrap().seq, "{}: the receipt is that of its own line", case.act);
+
+        if case.log == Log::Acme {
+            for (tenant, code) in [("nobody", Code::TenantNotFound), ("shut", Code::TenantClosed)] {
+                let (caller, outcome, lines) = call(&mut world, tenant, case.done);
+                assert_eq!(outcome.expect_err(case.act).code(), code, "{} of {tenant}", case.act);
+                caller.demand(&format!("{} of {tenant}", case.act), &lines, &[(Log::Sys, case.act, code.name())]);
+            }
+        }
+    }
+
+    let audits = [
+        (Log::Sys, world.room.admin(operator()).audit()),
+        (Log::Acme, world.room.tenant(&"acme".parse().unwrap()).acting_as(operator()).audit()),
+    ];
+    let mut resolved = 0;
+    for (log, audit) in audits {
+        for entry in block_on(audit.show(0, 1_000)).unwrap().entries {
+            if let Some(caller) = callers.get(&(log, entry.seq)) {
+                assert_eq!(entry.actor.as_deref(), Some(&**caller), "{log:?} {}", entry.seq);
+                resolved += 1;
+            }
+        }
+    }
+    let in_doomed = callers.keys().filter(|(log, _)| *log == Log::Doomed).count();
+    assert_eq!((resolved, in_doomed), (callers.len() - 1, 1), "all but the last line of a tenant that is closed");
+    world.demand_that_the_log_verifies();
+}
+
+#[test]
+fn without_a_durable_line_nobody_gets_a_result() {
+    let mut world = World::new();
+    for (number, case) in OPERATIONS.iter().enumerate() {
+        let caller = Caller::new(number);
+        let on = On::new(&world.room, "acme", &caller.context, world.place.folder.path());
+        for call in case.refused.map(|(refused, _)| refused).into_iter().chain([case.done]) {
+            world.store.fail(Step::Commit, 1, Failure::NotDone(Code::StoreUnavailable));
+            let error = call(&on).expect_err(case.act);
+            assert_eq!((error.code(), world.store.pending()), (Code::StoreUnavailable, 0), "{}", case.act);
+            assert!(world.new_lines().is_empty(), "{}: nothing of it was stored", case.act);
+        }
+        assert!(!on.file("bundle").exists() && !on.file("backup").exists(), "{}", case.act);
+        // Nothing of it was done either: now it is.
+        (case.done)(&on).unwrap_or_else(|error| panic!("{}: {error}", case.act));
+        caller.demand(case.act, &world.new_lines(), &lines_when_done(case));
+        for file in ["bundle", "backup", "backup.note"] {
+            let _ = fs::remove_file(on.file(file));
+        }
+    }
+    world.demand_that_the_log_verifies();
+}
+
+#[test]
+fn what_failed_and_yet_was_done_is_recorded_once_and_the_log_goes_on() {
+    let mut world = World::new();
+    for (number, case) in OPERATIONS.iter().enumerate() {
+        let caller = Caller::new(number);
+        let on = On::new(&world.room, "acme", &caller.context, world.place.folder.path());
+        world.store.fail(Step::Commit, 1, Failure::YetDone(Code::StoreUnavailable));
+        let error = (case.done)(&on).expect_err(case.act);
+        assert_eq!((error.code(), world.store.pending()), (Code::StoreUnavailable, 0), "{}", case.act);
+        caller.demand(case.act, &world.new_lines(), &lines_when_done(case));
+        assert!(!on.file("bundle").exists() && !on.file("backup").exists(), "{}", case.act);
+
+        let next = block_on(on.secrets.get(&path("app/key"), Get::current())).unwrap();
+        assert!(next.value.matches(&text("1")));
+        caller.demand("the next operation", &world.new_lines(), &[(Log::Acme, "secret.get", "ok")]);
+        world.demand_that_the_log_verifies();
+    }
+}
+
+#[test]
+fn init_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
+    let (place, room) = Place::software();
+    let first = block_on(room.admin(operator()).audit().show(0, 1)).unwrap();
+    let entry = &first.entries[0];
+    assert_eq!((entry.act.as_str(), entry.code.as_str()), ("deployment.init", "ok"));
+    assert_eq!(entry.actor.as_deref(), Some("operator:olga"));
+    room.close().unwrap();
+
+    let before = fs::read(place.deployment.database()).unwrap();
+    let config = Config { device: "software:another".into(), allow_unlocked_memory: false };
+    let again = Init::new(config, Recovery::None, operator());
+    let error = block_on(Strongroom::init(&place.deployment, again, OpenOptions::default(), |_, _| {
+        panic!("the device is not asked")
+    }))
+    .unwrap_err();
+    assert_eq!(error.code(), Code::DeploymentExists);
+    assert_eq!(fs::read(place.deployment.database()).unwrap(), before);
+}
+
+#[test]
+fn a_restore_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
+    let (place, room) = Place::software();
+    let backup = place.folder.path().join("backup");
+    block_on(room.admin(operator()).back_up(&backup, |_, _| {})).unwrap();
+    room.close().unwrap();
+    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false };
+    let restore = Restore::new(config, "the disk burnt", operator()).unwrap();
+
+    let before = fs::read(place.deployment.database()).unwrap();
+    let restored = |to: &Deployment| {
+        let device = place.device().unwrap();
+        block_on(Strongroom::restore(&backup, to, device, restore.clone(), OpenOptions::default()))
+    };
+    assert_eq!(restored(&place.deployment).unwrap_err().code(), Code::DeploymentExists);
+    assert_eq!(fs::read(place.deployment.database()).unwrap(), before);
+
+    let (room, receipt) = restored(&Deployment::at(place.folder.path().join("restored"))).unwrap();
+    let lines = block_on(room.admin(operator()).audit().show(0, 100)).unwrap().entries;
+    let ours: Vec<_> = lines.iter().filter(|line| line.act == "backup.restore").collect();
+    let [line] = ours[..] else { panic!("{} lines", ours.len()) };
+    assert_eq!((line.seq, line.code.as_str()), (receipt.seq, "ok"));
+    assert_eq!(line.actor.as_deref(), Some("operator:olga"));
+    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok() && verified.report.generations == 2, "{} {:?}", verified.report, verified.store);
 }
 
 fn text(value: &str) -> SecretValue {
     SecretValue::text(value).unwrap()
 }
 
-fn entries(paths: &[&str]) -> Vec<ImportEntry> {
-    paths.iter().map(|path| ImportEntry { path: path.parse().unwrap(), value: text(path) }).collect()
+fn path(text: &str) -> SecretPath {
+    text.parse().unwrap()
 }
 
-fn fresh(folder: &Path, name: &str) -> PathBuf {
-    (0..).map(|n| folder.join(format!("{name}-{n}"))).find(|file| !file.exists()).unwrap()
+fn folder(text: &str) -> Folder {
+    text.parse().unwrap()
 }
 
-macro_rules! cases {
-    ($($act:literal $code:literal $in_tenant:literal $parts:literal |$room:ident, $folder:ident| $run:expr;)*) => {
-        const CASES: &[Case] = &[$(Case {
-            act: $act,
-            code: $code,
-            in_tenant: $in_tenant,
-            parts: $parts,
-            run: |$room, $folder| { let _ = $folder; block_on($run).map_err(|error: strongroom::Error| error.code()) },
-        }),*];
-    };
+fn entries(names: &[&str]) -> Vec<ImportEntry> {
+    names.iter().map(|name| ImportEntry { path: path(name), value: text(name) }).collect()
 }
 
-cases! {
-    "secret.put" "ok" true 0 |room, _folder| async { Ok(acme(room).put(&"a/b".parse()?, text("1"), Put::default()).await?.receipt) };
-    "secret.put" "SR-SECRET-CONFLICT" true 0 |room, _folder| async {
-        Ok(acme(room).put(&"a/b".parse()?, text("1"), Put::default().expect(Version(99))).await?.receipt)
+/// Stands for whoever has the database file: changes the rows of a table, and after the call puts them back.
+async fn with_a_row_changed(
+    on: &On,
+    table: &str,
+    call: impl AsyncFnOnce() -> Result<Receipt, Error>,
+) -> Result<Receipt, Error> {
+    let thief = rusqlite::Connection::open(on.folder.join("data/strongroom.db")).unwrap();
+    // All but `sys`, without which nothing at all can be recorded.
+    let rows = if table == "tenants" { "number > 0" } else { "true" };
+    let change = |by: i64| {
+        let changed =
+            thief.execute(&format!("UPDATE {table} SET created_at = created_at + ?1 WHERE {rows}"), [by]).unwrap();
+        assert!(changed > 0);
     };
-    "secret.get" "ok" true 0 |room, _folder| async { Ok(acme(room).get(&"a/b".parse()?, Get::current()).await?.receipt) };
-    "secret.get" "SR-SECRET-NOT-FOUND" true 0 |room, _folder| async { Ok(acme(room).get(&"no".parse()?, Get::current()).await?.receipt) };
-    "secret.get" "SR-SECRET-VERSION-NOT-FOUND" true 0 |room, _folder| async {
-        Ok(acme(room).get(&"a/b".parse()?, Get::version(Version(999))).await?.receipt)
-    };
-    "secret.get" "SR-TENANT-NOT-FOUND" false 0 |room, _folder| async {
-        let nobody = room.tenant(&"nobody".parse()?).acting_as(billing()).secrets();
-        Ok(nobody.get(&"a/b".parse()?, Get::current()).await?.receipt)
-    };
-    "secret.get" "SR-TENANT-CLOSED" false 0 |room, _folder| async {
-        let closed = room.tenant(&"closed".parse()?).acting_as(billing()).secrets();
-        Ok(closed.get(&"a/b".parse()?, Get::current()).await?.receipt)
-    };
-    "secret.list" "ok" true 0 |room, _folder| async { Ok(acme(room).list(&Folder::root(), After::start(), 10).await?.receipt) };
-    "secret.list" "SR-LIMIT-INVALID" true 0 |room, _folder| async { Ok(acme(room).list(&Folder::root(), After::start(), 0).await?.receipt) };
-    "secret.versions" "ok" true 0 |room, _folder| async { Ok(acme(room).versions(&"a/b".parse()?).await?.receipt) };
-    "secret.versions" "SR-SECRET-NOT-FOUND" true 0 |room, _folder| async { Ok(acme(room).versions(&"no".parse()?).await?.receipt) };
-    "secret.import" "ok" true 2 |room, _folder| async {
-        Ok(acme(room).import(&"i".parse()?, entries(&["x", "y"]), Import::default()).await?.receipt)
-    };
-    "secret.import" "SR-IMPORT-MALFORMED" true 0 |room, _folder| async {
-        Ok(acme(room).import(&"i".parse()?, entries(&["x", "x"]), Import::default()).await?.receipt)
-    };
-    "secret.import" "SR-SECRET-CONFLICT" true 0 |room, _folder| async {
-        Ok(acme(room).import(&Folder::root(), entries(&["new", "a/b"]), Import::default().new_only()).await?.receipt)
-    };
-    "secret.export" "ok" true 0 |room, _folder| async { Ok(acme(room).export(&"a".parse()?).await?.receipt) };
-    "secret.export" "SR-TENANT-NOT-FOUND" false 0 |room, _folder| async {
-        Ok(room.tenant(&"nobody".parse()?).acting_as(billing()).secrets().export(&Folder::root()).await?.receipt)
-    };
-    "secret.delete" "ok" true 0 |room, _folder| async { Ok(acme(room).delete(&"del".parse()?, Delete::default()).await?.receipt) };
-    "secret.delete" "SR-SECRET-NOT-FOUND" true 0 |room, _folder| async { Ok(acme(room).delete(&"no".parse()?, Delete::default()).await?.receipt) };
-    "audit.show" "ok" true 0 |room, _folder| async { Ok(acme_audit(room).show(0, 1).await?.receipt) };
-    "audit.show" "SR-LIMIT-INVALID" true 0 |room, _folder| async { Ok(acme_audit(room).show(0, 1_001).await?.receipt) };
-    "audit.verify" "ok" true 0 |room, _folder| async { Ok(acme_audit(room).verify(None).await?.receipt) };
-    "audit.verify" "SR-TENANT-CLOSED" false 0 |room, _folder| async {
-        Ok(room.tenant(&"closed".parse()?).acting_as(billing()).audit().verify(None).await?.receipt)
-    };
-    "audit.export" "ok" true 0 |room, folder| async { Ok(acme_audit(room).export(&fresh(folder, "bundle")).await?.receipt) };
-    "audit.export" "SR-BACKUP-EXISTS" true 0 |room, folder| async { Ok(acme_audit(room).export(folder).await?.receipt) };
-    "tenant.create" "ok" false 0 |room, folder| async {
-        // A name for each time, taken from a file that is made for it.
-        let file = fresh(folder, "tenant");
-        fs::write(&file, "").unwrap();
-        let name: TenantId = file.file_name().unwrap().to_str().unwrap().parse()?;
-        Ok(room.admin(billing()).create_tenant(&name).await?.1)
-    };
-    "tenant.create" "SR-TENANT-EXISTS" false 0 |room, _folder| async { Ok(room.admin(billing()).create_tenant(&"acme".parse()?).await?.1) };
-    "tenant.show" "ok" false 0 |room, _folder| async { Ok(room.admin(billing()).show_tenant(&"acme".parse()?).await?.1) };
-    "tenant.show" "SR-TENANT-NOT-FOUND" false 0 |room, _folder| async { Ok(room.admin(billing()).show_tenant(&"nobody".parse()?).await?.1) };
-    "tenant.list" "ok" false 0 |room, _folder| async { Ok(room.admin(billing()).list_tenants().await?.receipt) };
-    "tenant.close" "ok" false 0 |room, _folder| async { Ok(room.admin(billing()).close_tenant(&"closing".parse()?).await?.1) };
-    "tenant.close" "SR-TENANT-CLOSED" false 0 |room, _folder| async { Ok(room.admin(billing()).close_tenant(&"closed".parse()?).await?.1) };
-    "tenant.export-key" "ok" false 0 |room, _folder| async { Ok(room.admin(billing()).dangerously_export_key(&"acme".parse()?).await?.receipt) };
-    "tenant.export-key" "SR-TENANT-NOT-FOUND" false 0 |room, _folder| async {
-        Ok(room.admin(billing()).dangerously_export_key(&"nobody".parse()?).await?.receipt)
-    };
-    "status.show" "ok" false 0 |room, _folder| async { Ok(room.admin(billing()).status().await?.receipt) };
-    "backup.create" "ok" false 0 |room, folder| async { Ok(room.admin(billing()).back_up(&fresh(folder, "backup"), |_, _| {}).await?.receipt) };
-    "backup.create" "SR-BACKUP-EXISTS" false 0 |room, folder| async { Ok(room.admin(billing()).back_up(folder, |_, _| {}).await?.receipt) };
-}
-
-/// Recorded where the deployment is made, before there is a room to call anything on: seen by the tests of `main_job`.
-const ELSEWHERE: [&str; 2] = ["deployment.init", "backup.restore"];
-
-/// Only what depends on nothing that could be refused.
-const NEVER_REFUSED: [&str; 2] = ["tenant.list", "status.show"];
-
-#[test]
-fn every_operation_has_a_case() {
-    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
-    let mut acts = BTreeSet::new();
-    collect_acts(&core, &mut acts);
-    assert!(acts.len() > 15, "the sources were read: {acts:?}");
-    for act in &acts {
-        let forms = |ok: bool| CASES.iter().any(|case| case.act == act && (case.code == "ok") == ok);
-        let elsewhere = ELSEWHERE.contains(&act.as_str());
-        assert!(elsewhere || forms(true), "no allowed case of {act}");
-        assert!(elsewhere || forms(false) || NEVER_REFUSED.contains(&act.as_str()), "no refused case of {act}");
-    }
-    for case in CASES {
-        assert!(acts.contains(case.act), "{} is no operation", case.act);
-    }
-}
-
-/// The first argument of each call of `operate`.
-fn collect_acts(folder: &Path, acts: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect_acts(&path, acts);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            for call in fs::read_to_string(&path).unwrap().split(".operate(").skip(1) {
-                if let Some(act) = call.trim_start().strip_prefix('"').and_then(|call| call.split_once('"')) {
-                    acts.insert(act.0.to_owned());
-                }
-            }
-        }
-    }
-}
-
-/// The lines of a log that the system did not write: act and code.
-fn lines(place: &Place, in_tenant: bool) -> Vec<(String, String, String)> {
-    let database = place.thief();
-    let number = if in_tenant { "(SELECT tenant FROM secrets LIMIT 1)" } else { "0" };
-    let mut query = database.prepare(&format!("SELECT line FROM audit WHERE tenant = {number} ORDER BY seq")).unwrap();
-    let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    rows.map(|line| {
-        let line = line.unwrap();
-        let line = strongroom_log::parse_line(&line).unwrap();
-        (line.act.to_owned(), line.code.to_owned(), line.who_type.to_owned())
-    })
-    .filter(|(_, _, who)| who != "system")
-    .collect()
-}
-
-fn furnish(room: &Strongroom) {
-    let secrets = tenant(room, "acme").secrets();
-    block_on(secrets.put(&"a/b".parse().unwrap(), text("0"), Put::default())).unwrap();
-    block_on(secrets.put(&"del".parse().unwrap(), text("0"), Put::default())).unwrap();
-    tenant(room, "closed");
-    tenant(room, "closing");
-    block_on(admin(room).close_tenant(&"closed".parse().unwrap())).unwrap();
-}
-
-#[test]
-fn each_is_exactly_one_line_in_its_log() {
-    let (place, room) = Place::software();
-    furnish(&room);
-    for case in CASES {
-        let name = format!("{} → {}", case.act, case.code);
-        let (before, other) = (lines(&place, case.in_tenant), lines(&place, !case.in_tenant).len());
-        let outcome = (case.run)(&room, place.folder.path());
-        let said = outcome.as_ref().map_or_else(|code| code.name(), |_| "ok");
-        assert_eq!(said, case.code, "{name}");
-        let after = lines(&place, case.in_tenant);
-        let new = &after[before.len()..];
-        assert_eq!(new.len(), 1 + case.parts, "{name}: {new:?}");
-        let (act, code, who) = new.last().unwrap();
-        assert_eq!((act.as_str(), code.as_str(), who.as_str()), (case.act, case.code, "service"), "{name}");
-        // What an operator does to a tenant stands in the tenant's log as well, for its owner to see.
-        let seen_by_owner = case.act == "tenant.export-key" && case.code == "ok";
-        assert_eq!(lines(&place, !case.in_tenant).len(), other + usize::from(seen_by_owner), "{name}: the other log");
-    }
-    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
-    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
-}
-
-#[test]
-fn no_result_leaves_while_its_line_is_not_durable() {
-    let (place, room) = Place::software();
-    furnish(&room);
-    room.close().unwrap();
-    let inner = Arc::new(SqliteStore::open(&place.deployment.database(), Maintenance::Inline).unwrap());
-    let faulty = Arc::new(FaultyStore::new(inner));
-    let room = block_on(Strongroom::open_in(faulty.clone(), place.device().unwrap(), OpenOptions::default())).unwrap();
-    for case in CASES {
-        for (how, failure) in [
-            ("not done", Failure::NotDone(Code::StoreUnavailable)),
-            ("yet done", Failure::YetDone(Code::StoreUnavailable)),
-        ] {
-            // "Yet done" closes the tenant all the same, so the second time it is refused, and that cannot be recorded either.
-            faulty.fail(Step::Commit, 1, failure);
-            let outcome = (case.run)(&room, place.folder.path());
-            assert_eq!(outcome.err(), Some(Code::StoreUnavailable), "{} → {}, {how}", case.act, case.code);
-            assert_eq!(faulty.pending(), 0, "{} → {}, {how}", case.act, case.code);
-        }
-    }
-    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
-    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
-    block_on(acme(&room).put(&"after".parse().unwrap(), text("1"), Put::default())).unwrap();
+    change(1);
+    let outcome = call().await;
+    change(-1);
+    outcome
 }
