@@ -33,7 +33,6 @@ mod pkcs11;
 mod signature;
 #[cfg(feature = "software")]
 mod software;
-mod stack;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod uri;

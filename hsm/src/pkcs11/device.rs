@@ -13,6 +13,7 @@ use strongroom::{
         BoxFuture, DeviceError, DeviceIdentity, Health, PRF_INPUT_BYTES_MAX, Prk, RootVersion, SIGN_INPUT_BYTES_MAX,
         Signature,
     },
+    scrub_stack,
 };
 use zeroize::Zeroize;
 
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     signature::{self, TEST_MESSAGE},
-    stack::scrub_stack,
     uri::TokenUri,
 };
 

@@ -12,7 +12,7 @@ use std::{
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
-use strongroom::device::DeviceError;
+use strongroom::{device::DeviceError, scrub_stack};
 use subtle::ConstantTimeEq;
 use xaes_256_gcm::{
     Nonce, Xaes256Gcm,
@@ -21,7 +21,6 @@ use xaes_256_gcm::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::keys::{HeldKeys, KeyBox};
-use crate::stack::scrub_stack;
 
 const MAGIC: &[u8; 8] = b"SRSOFT01";
 const SALT_BYTES: usize = 32;

@@ -5,10 +5,13 @@ use std::fmt;
 use ed25519_dalek::{Signer, SigningKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use strongroom::device::{DeviceError, Prk, Signature};
+use strongroom::{
+    device::{DeviceError, Prk, Signature},
+    scrub_stack,
+};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{KeyIds, stack::scrub_stack};
+use crate::KeyIds;
 
 /// One key, or the seed of one.
 ///

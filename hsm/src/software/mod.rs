@@ -92,7 +92,7 @@ fn exists(path: &Path) -> Result<bool, DeviceError> {
 impl KeyBox {
     fn public_key(&self) -> [u8; 32] {
         let key = SigningKey::from_bytes(self.expose_key()).verifying_key().to_bytes();
-        crate::stack::scrub_stack();
+        strongroom::scrub_stack();
         key
     }
 }
