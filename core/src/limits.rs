@@ -54,17 +54,14 @@ pub const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Deepest nesting of objects in a JSON document to import, the document itself included.
 pub const IMPORT_DEPTH_MAX: usize = PATH_SEGMENTS_MAX;
 
-/// Writes that may wait for the writer of a process. More callers than this wait for a place.
-pub const WRITER_QUEUE_JOBS_MAX: usize = 4_096;
+/// Operations that may be under way in a process. More callers than this wait for a place.
+pub const OPERATIONS_MAX: usize = 4_096;
 
 /// Audit lines in one commit, unless a single operation has more.
 pub const COMMIT_LINES_MAX: usize = 1_024;
 
 /// Bytes of audit lines in one commit, unless a single operation has more.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
-
-/// Reads that may wait for the reader threads of a process. More callers than this wait for a place.
-pub const READER_QUEUE_JOBS_MAX: usize = 4_096;
 
 /// Tenant names whose place is remembered. More than this forgets them all.
 pub const TENANT_NAMES_CACHED_MAX: usize = 100_000;

@@ -1,17 +1,18 @@
 //! The reader threads: where stored rows are read, opened and checked.
 //!
-//! Reading blocks and deciphering computes, so neither happens on a caller's event loop. The queue
-//! in front is bounded: callers wait for a place.
+//! Reading blocks and deciphering computes, so neither happens on a caller's event loop. The number of
+//! operations under way is bounded: callers wait for a place. A snapshot that is open serves all who
+//! were waiting when it was taken, since beginning one costs more than most reads.
 
 use std::{
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     Code, Error, Result, limits, memory,
@@ -20,14 +21,23 @@ use crate::{
 
 /// Threads that read. SQLite answers from several connections at once, and two fill two cores.
 const THREADS: usize = 4;
+/// Jobs that one snapshot serves at most: old pages are held no longer than that takes.
+const SNAPSHOT_JOBS_MAX: usize = 64;
 
-type Work = Box<dyn FnOnce(&dyn Store) + Send>;
+/// What waits: work on a snapshot, which says whether that is still good for the next, or on the store itself.
+enum Work {
+    Read(Box<dyn FnOnce(Result<&mut dyn Snapshot>) -> bool + Send>),
+    Store(Box<dyn FnOnce(&dyn Store) + Send>),
+}
 
 pub(crate) struct Readers {
     places: Arc<Semaphore>,
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// A place among the operations under way. It goes along with an operation until that is answered.
+pub(crate) type Place = OwnedSemaphorePermit;
 
 struct Shared {
     waiting: Mutex<Waiting>,
@@ -37,6 +47,12 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     work: VecDeque<Work>,
+    /// Everything that ever waited, so that a snapshot knows for whom it is recent enough.
+    pushed: u64,
+    /// Threads with nothing to do.
+    sleeping: usize,
+    /// One of them is being woken, and looks around by itself.
+    waking: bool,
     closed: bool,
 }
 
@@ -52,11 +68,21 @@ impl Readers {
             })
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|error| Error::new(Code::Internal).detail("starting the readers").caused_by(error))?;
-        Ok(Self {
-            places: Arc::new(Semaphore::new(limits::READER_QUEUE_JOBS_MAX)),
-            shared,
-            threads: Mutex::new(threads),
-        })
+        Ok(Self { places: Arc::new(Semaphore::new(limits::OPERATIONS_MAX)), shared, threads: Mutex::new(threads) })
+    }
+
+    /// Waits for a place: a full house slows callers down and refuses nobody.
+    pub(crate) async fn enter(&self) -> Result<Place> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(|_| Code::Closed.into())
+    }
+
+    /// Hands work to a reader thread, which gives it a snapshot no older than this call. The work answers
+    /// by itself, and returns whether the snapshot is still good.
+    pub(crate) fn hand_over(
+        &self,
+        work: impl FnOnce(Result<&mut dyn Snapshot>) -> bool + Send + 'static,
+    ) -> Result<()> {
+        self.shared.push(Work::Read(Box::new(work)))
     }
 
     /// Runs this on a reader thread, with a snapshot. A caller that goes away before its turn costs nothing.
@@ -64,7 +90,18 @@ impl Readers {
         &self,
         work: impl FnOnce(&mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run(move |store| work(&mut *store.snapshot()?)).await
+        let _place = self.enter().await?;
+        let (answer, answered) = oneshot::channel();
+        self.hand_over(move |snapshot| {
+            if answer.is_closed() {
+                return true;
+            }
+            let result = snapshot.and_then(work);
+            let good = result.is_ok();
+            let _ = answer.send(result);
+            good
+        })?;
+        answered.await.map_err(|_| failed())?
     }
 
     /// Runs this on a reader thread.
@@ -72,34 +109,92 @@ impl Readers {
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.places.acquire().await.map_err(|_| Code::Closed)?;
+        let _place = self.enter().await?;
         let (answer, answered) = oneshot::channel();
-        let work: Work = Box::new(move |store| {
+        self.shared.push(Work::Store(Box::new(move |store| {
             if !answer.is_closed() {
                 let _ = answer.send(work(store));
             }
-        });
-        {
-            let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.closed {
-                return Err(Code::Closed.into());
-            }
-            waiting.work.push_back(work);
-        }
-        self.shared.came.notify_one();
-        // A panic on the thread drops the answer: an error of ours, and the thread lives on.
-        let answer = answered.await.map_err(|_| Error::new(Code::Internal).detail("a reader failed"));
-        drop(place);
-        answer?
+        })))?;
+        answered.await.map_err(|_| failed())?
     }
 
     /// Serves those who wait and ends the threads. Blocks.
     pub(crate) fn close(&self) {
         self.places.close();
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared.lock().closed = true;
         self.shared.came.notify_all();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            let _ = thread.join();
+            // The last handle on the room may go on one of these threads, with the work of a caller that is gone.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// A panic on the thread drops the answer: an error of ours, and the thread lives on.
+pub(crate) fn failed() -> Error {
+    Error::new(Code::Internal).detail("a reader failed")
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, work: Work) -> Result<()> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(Code::Closed.into());
+        }
+        waiting.work.push_back(work);
+        waiting.pushed += 1;
+        self.wake_one(waiting);
+        Ok(())
+    }
+
+    /// Wakes one thread for what waits, if none is being woken already: it wakes the next in turn.
+    fn wake_one(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wake = !waiting.work.is_empty() && waiting.sleeping > 0 && !waiting.waking;
+        waiting.waking |= wake;
+        drop(waiting);
+        if wake {
+            self.came.notify_one();
+        }
+    }
+
+    /// The next work, and how much had been handed over by now; `None` at the end.
+    fn next(&self) -> Option<(Work, u64)> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(work) = waiting.work.pop_front() {
+                let pushed = waiting.pushed;
+                self.wake_one(waiting);
+                return Some((work, pushed));
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting.sleeping += 1;
+            waiting = self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.sleeping -= 1;
+            waiting.waking = false;
+        }
+    }
+
+    /// The next work for a snapshot that was taken when so much had been handed over.
+    fn next_for(&self, pushed: u64) -> Option<Box<dyn FnOnce(Result<&mut dyn Snapshot>) -> bool + Send>> {
+        let mut waiting = self.lock();
+        if waiting.pushed - waiting.work.len() as u64 >= pushed {
+            return None;
+        }
+        match waiting.work.pop_front()? {
+            Work::Read(work) => Some(work),
+            other @ Work::Store(_) => {
+                waiting.work.push_front(other);
+                None
+            }
         }
     }
 }
@@ -117,21 +212,35 @@ impl fmt::Debug for Readers {
 }
 
 fn run(shared: &Shared, store: &dyn Store) {
-    loop {
-        let work = {
-            let waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut waiting = shared
-                .came
-                .wait_while(waiting, |waiting| waiting.work.is_empty() && !waiting.closed)
-                .unwrap_or_else(PoisonError::into_inner);
-            match waiting.work.pop_front() {
-                Some(work) => work,
-                None => break,
+    while let Some((work, pushed)) = shared.next() {
+        match work {
+            Work::Store(work) => {
+                unharmed(|| {
+                    work(store);
+                    true
+                });
             }
-        };
-        if catch_unwind(AssertUnwindSafe(|| work(store))).is_err() {
-            tracing::error!("a read panicked");
+            Work::Read(work) => match store.snapshot() {
+                Err(error) => {
+                    unharmed(|| work(Err(error)));
+                }
+                Ok(mut snapshot) => {
+                    let mut good = unharmed(|| work(Ok(&mut *snapshot)));
+                    for _ in 1..SNAPSHOT_JOBS_MAX {
+                        let Some(work) = good.then(|| shared.next_for(pushed)).flatten() else { break };
+                        good = unharmed(|| work(Ok(&mut *snapshot)));
+                    }
+                }
+            },
         }
     }
     memory::scrub_stack();
+}
+
+/// Whether the work ended well; a panic ends here.
+fn unharmed(work: impl FnOnce() -> bool) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!("a read panicked");
+        false
+    })
 }

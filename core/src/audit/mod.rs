@@ -11,6 +11,7 @@ mod queue;
 mod receipt;
 mod replay;
 mod sequencer;
+mod upkeep;
 mod view;
 mod writer;
 

@@ -1,26 +1,31 @@
-//! The queue in front of the writer: bounded, and fair between tenants.
+//! The queue in front of the writer, fair between tenants.
 //!
-//! Callers wait for a place before they enter, so a full queue slows them down and refuses nothing.
-//! The writer takes one job of each waiting tenant in turn, so a busy tenant fills what the others
+//! It is as long as there are operations under way, whose number [`crate::readers`] bounds. The writer takes one job of each waiting tenant in turn, so a busy tenant fills what the others
 //! leave of a commit and no more.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    fmt,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Write, Written};
 use crate::{Code, Result, limits, store::TenantNumber};
 
+/// What is done with a write's answer, on the writer's thread: in no time, and without a panic.
+pub(crate) type Answer = Box<dyn FnOnce(Result<Written>) + Send>;
+
 /// One caller's write, and where its answer goes.
-#[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) write: Write,
-    pub(crate) answer: oneshot::Sender<Result<Written>>,
-    _place: OwnedSemaphorePermit,
+    pub(crate) answer: Answer,
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("write", &self.write).finish_non_exhaustive()
+    }
 }
 
 /// What the writer is given.
@@ -34,9 +39,8 @@ pub(crate) enum Taken {
     Closed,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Queue {
-    places: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
     came: Condvar,
 }
@@ -45,50 +49,44 @@ pub(crate) struct Queue {
 struct Waiting {
     by_tenant: HashMap<TenantNumber, VecDeque<Job>>,
     turns: VecDeque<TenantNumber>,
+    /// The writer has nothing to do, and nobody has woken it yet.
+    asleep: bool,
     closed: bool,
 }
 
 impl Queue {
-    pub(crate) fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(limits::WRITER_QUEUE_JOBS_MAX)),
-            waiting: Mutex::default(),
-            came: Condvar::new(),
+    /// Hands a write to the writer. It is carried out even if the caller goes away: an operation that is under
+    /// way is not undone by a cancelled future.
+    pub(crate) fn push(&self, write: Write, answer: Answer) {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            drop(waiting);
+            return answer(Err(Code::Closed.into()));
         }
-    }
-
-    /// Hands a write to the writer and waits for its answer.
-    ///
-    /// Once queued, it is carried out even if the caller goes away: an operation that is under way
-    /// is not undone by a cancelled future.
-    pub(crate) async fn submit(&self, write: Write) -> Result<Written> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Code::Closed)?;
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.closed {
-                return Err(Code::Closed.into());
-            }
-            let tenant = write.tenant();
-            let jobs = waiting.by_tenant.entry(tenant).or_default();
-            jobs.push_back(Job { write, answer, _place: place });
-            if jobs.len() == 1 {
-                waiting.turns.push_back(tenant);
-            }
+        let tenant = write.tenant();
+        let jobs = waiting.by_tenant.entry(tenant).or_default();
+        jobs.push_back(Job { write, answer });
+        if jobs.len() == 1 {
+            waiting.turns.push_back(tenant);
         }
-        self.came.notify_one();
-        answered.await.map_err(|_| Code::Closed)?
+        let wake = std::mem::take(&mut waiting.asleep);
+        drop(waiting);
+        if wake {
+            self.came.notify_one();
+        }
     }
 
     /// Takes what waits, up to the limits of one commit.
     pub(crate) fn take(&self, patience: Duration) -> Taken {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         if waiting.turns.is_empty() && !waiting.closed {
+            waiting.asleep = true;
             let (woken, _) = self
                 .came
                 .wait_timeout_while(waiting, patience, |waiting| waiting.turns.is_empty() && !waiting.closed)
                 .unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
+            waiting.asleep = false;
         }
         let (mut jobs, mut lines, mut bytes) = (Vec::new(), 0, 0);
         while let Some(tenant) = waiting.turns.pop_front() {
@@ -120,24 +118,21 @@ impl Queue {
         }
     }
 
-    /// Whether anybody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).turns.is_empty()
-    }
-
     /// Lets nobody else in. Those who wait are still served.
     pub(crate) fn close(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.places.close();
+        self.lock().closed = true;
         self.came.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::block_on;
-    use std::thread;
+    use std::{sync::mpsc, thread};
     use strongroom_log::{LineBuilder, Origin, Outcome, Who};
 
     fn write(tenant: u32, lines: usize) -> Write {
@@ -146,64 +141,62 @@ mod tests {
         Write { changes: Vec::new(), lines: vec![(TenantNumber(tenant), line); lines] }
     }
 
-    /// Waits until so many jobs wait: a place alone is not yet a job.
-    fn filled(queue: &Queue, jobs: usize) {
-        let waiting = || queue.waiting.lock().unwrap().by_tenant.values().map(VecDeque::len).sum::<usize>();
-        while waiting() < jobs {
-            thread::yield_now();
-        }
-    }
-
     fn tenants(taken: &Taken) -> Vec<u32> {
         let Taken::Jobs(jobs) = taken else { panic!("{taken:?}") };
         jobs.iter().map(|job| job.write.tenant().0).collect()
     }
 
+    fn push(queue: &Queue, tenant: u32, lines: usize) {
+        queue.push(write(tenant, lines), Box::new(drop));
+    }
+
     #[test]
     fn a_busy_tenant_fills_only_what_the_others_leave() {
-        let queue = Queue::new();
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| block_on(queue.submit(write(1, limits::COMMIT_LINES_MAX / 4))));
-            }
-            filled(&queue, 8);
-            scope.spawn(|| block_on(queue.submit(write(2, 1))));
-            scope.spawn(|| block_on(queue.submit(write(3, 1))));
-            filled(&queue, 10);
-            let first = tenants(&queue.take(Duration::ZERO));
-            assert_eq!(first.iter().filter(|tenant| **tenant == 1).count(), 3, "{first:?}");
-            assert!(first.contains(&2) && first.contains(&3), "{first:?}");
-            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1; 4]);
-            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
-            assert!(matches!(queue.take(Duration::ZERO), Taken::Idle));
-            assert!(queue.is_empty());
-        });
+        let queue = Queue::default();
+        for _ in 0..8 {
+            push(&queue, 1, limits::COMMIT_LINES_MAX / 4);
+        }
+        push(&queue, 2, 1);
+        push(&queue, 3, 1);
+        let first = tenants(&queue.take(Duration::ZERO));
+        assert_eq!(first.iter().filter(|tenant| **tenant == 1).count(), 3, "{first:?}");
+        assert!(first.contains(&2) && first.contains(&3), "{first:?}");
+        assert_eq!(tenants(&queue.take(Duration::ZERO)), [1; 4]);
+        assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Idle));
     }
 
     #[test]
     fn an_operation_larger_than_a_commit_gets_one_of_its_own() {
-        let queue = Queue::new();
-        thread::scope(|scope| {
-            scope.spawn(|| block_on(queue.submit(write(1, limits::COMMIT_LINES_MAX + 1))));
-            scope.spawn(|| block_on(queue.submit(write(2, limits::COMMIT_LINES_MAX + 1))));
-            filled(&queue, 2);
-            assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
-            assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
-        });
+        let queue = Queue::default();
+        push(&queue, 1, limits::COMMIT_LINES_MAX + 1);
+        push(&queue, 2, limits::COMMIT_LINES_MAX + 1);
+        assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
+        assert_eq!(tenants(&queue.take(Duration::ZERO)).len(), 1);
     }
 
     #[test]
     fn who_waits_when_it_closes_is_served_and_nobody_else() {
-        let queue = Queue::new();
+        let queue = Queue::default();
+        push(&queue, 1, 1);
+        queue.close();
+        let (answer, answered) = mpsc::channel();
+        queue.push(write(1, 1), Box::new(move |written| answer.send(written).unwrap()));
+        assert_eq!(answered.recv().unwrap().unwrap_err().code(), Code::Closed);
+        assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
+        assert!(matches!(queue.take(Duration::ZERO), Taken::Closed));
+    }
+
+    #[test]
+    fn a_sleeping_writer_is_woken() {
+        let queue = Queue::default();
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| block_on(queue.submit(write(1, 1))));
-            filled(&queue, 1);
-            queue.close();
-            assert_eq!(block_on(queue.submit(write(1, 1))).unwrap_err().code(), Code::Closed);
-            assert_eq!(tenants(&queue.take(Duration::ZERO)), [1]);
-            assert!(matches!(queue.take(Duration::ZERO), Taken::Closed));
-            // The job was taken and dropped without an answer, as by a writer that died.
-            assert_eq!(waiting.join().unwrap().unwrap_err().code(), Code::Closed);
+            let taken = scope.spawn(|| queue.take(Duration::from_secs(60)));
+            while !queue.lock().asleep {
+                thread::yield_now();
+            }
+            push(&queue, 1, 1);
+            assert_eq!(tenants(&taken.join().unwrap()), [1]);
         });
     }
 }

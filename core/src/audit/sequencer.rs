@@ -98,8 +98,8 @@ impl Sequencer {
     }
 
     /// The store it writes to.
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.store
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// Makes these writes durable, in this order, in one commit: each is recorded, or stale.

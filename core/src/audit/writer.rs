@@ -1,7 +1,7 @@
 //! The writer: the one thread of a process that commits.
 //!
 //! It takes what waits, commits it at once, answers, and looks again: the commit before is the only
-//! timer there is. When nobody waits it does the store's housekeeping.
+//! timer there is.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,8 +14,9 @@ use std::{
 };
 
 use super::{
-    Sequencer, Write, Written,
-    queue::{Job, Queue, Taken},
+    Sequencer, Write,
+    queue::{Answer, Job, Queue, Taken},
+    upkeep::Upkeep,
 };
 use crate::{Code, Error, Result, memory};
 
@@ -33,7 +34,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the thread.
     pub(crate) fn start(sequencer: Sequencer) -> Result<Self> {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::default());
         let position_limit = sequencer.position_limit();
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
@@ -43,7 +44,9 @@ impl Writer {
                 // Whatever happened, nobody may wait for a thread that is gone.
                 own.close();
                 while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
-                    drop(jobs);
+                    for job in jobs {
+                        (job.answer)(Err(Code::Closed.into()));
+                    }
                 }
                 memory::scrub_stack();
                 ended.unwrap_or_else(|_| Err(Code::Internal.into()))
@@ -52,9 +55,10 @@ impl Writer {
         Ok(Self { queue, position_limit, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Commits a write together with what others have waiting, and says what became of it.
-    pub(crate) async fn submit(&self, write: Write) -> Result<Written> {
-        self.queue.submit(write).await
+    /// Has a write committed together with what others have waiting. Says what became of it on the writer's
+    /// own thread, always.
+    pub(crate) fn push(&self, write: Write, answer: Answer) {
+        self.queue.push(write, answer);
     }
 
     /// The first position in the heads tree that a new tenant may not take.
@@ -79,13 +83,14 @@ impl Drop for Writer {
 }
 
 fn run(queue: &Queue, mut sequencer: Sequencer) -> Result<()> {
+    let mut upkeep = Upkeep::start(sequencer.store())?;
     loop {
         match queue.take(IDLE_PATIENCE) {
             Taken::Jobs(jobs) => {
                 commit(&mut sequencer, jobs);
-                maintain(&sequencer, queue.is_empty());
+                upkeep.committed();
             }
-            Taken::Idle => while queue.is_empty() && maintain(&sequencer, true) {},
+            Taken::Idle => upkeep.idle(),
             Taken::Closed => return sequencer.close(),
         }
     }
@@ -97,24 +102,14 @@ fn commit(sequencer: &mut Sequencer, jobs: Vec<Job>) {
     match outcome {
         Ok(written) => {
             for (job, written) in jobs.into_iter().zip(written) {
-                let _ = job.answer.send(Ok(written));
+                (job.answer)(Ok(written));
             }
         }
         Err(error) => {
             tracing::warn!(code = error.code().name(), jobs = jobs.len(), "a commit failed; nothing of it was stored");
             for job in jobs {
-                let _ = job.answer.send(Err(error.again()));
+                (job.answer)(Err(error.again()));
             }
-        }
-    }
-}
-
-fn maintain(sequencer: &Sequencer, idle: bool) -> bool {
-    match sequencer.store().maintain(idle) {
-        Ok(more) => more,
-        Err(error) => {
-            tracing::warn!(code = error.code().name(), "housekeeping failed; it is tried again");
-            false
         }
     }
 }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use strongroom_log::{LineBuilder, LineTemplate, Object, Outcome, RowChange, Who};
+use tokio::sync::oneshot;
 
 use super::Room;
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
     limits,
     random::Random,
+    readers,
     seal::Subject,
     store::{ActorRow, Change, Snapshot, TenantNumber, TenantRow},
 };
@@ -110,6 +112,16 @@ enum Prepared<T> {
     InSys(Error),
 }
 
+/// What became of it.
+enum Settled<T> {
+    /// Its line is durable.
+    Done(Result<T>, Receipt),
+    /// The tenant's own log cannot take the refusal.
+    InSys(Error),
+    /// What it was computed from has changed.
+    Stale,
+}
+
 impl Room {
     /// Carries an operation out and records it, whatever comes of it.
     pub(crate) async fn operate<T: Send + 'static>(
@@ -130,18 +142,15 @@ impl Room {
                 Err(error) => return self.refuse_in_sys(act, target, context, request, error).await,
             };
             let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
-            let prepared = self
-                .readers
-                .read(move |snapshot| {
+            let settled = self
+                .carry_through(move |snapshot| {
                     room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work)
                 })
                 .await?;
-            match prepared {
-                Prepared::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
-                Prepared::Write(outcome, write) => match self.writer.submit(write).await? {
-                    Written::Recorded(receipt) => return outcome.map(|value| (value, receipt)),
-                    Written::Stale => {}
-                },
+            match settled {
+                Settled::Done(outcome, receipt) => return outcome.map(|value| (value, receipt)),
+                Settled::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
+                Settled::Stale => {}
             }
         }
         let error = Error::new(Code::StoreBusy).detail("the same rows keep changing");
@@ -160,9 +169,8 @@ impl Room {
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
             let Ok((number, keys, sys)) = self.resolve(&Target::Sys).await else { return Err(error) };
             let (room, context, target, code) = (Arc::clone(self), context.clone(), target.clone(), error.code());
-            let prepared = self
-                .readers
-                .read(move |snapshot| {
+            let settled = self
+                .carry_through(move |snapshot| {
                     room.prepare(snapshot, act, number, (&keys, &sys), &context, request, &|step: &mut Step<'_>| {
                         if let Target::Tenant(name) = &target {
                             step.name(PseudonymKind::Tenant, name.as_str().as_bytes())?;
@@ -171,12 +179,46 @@ impl Room {
                     })
                 })
                 .await?;
-            let Prepared::Write(_, write) = prepared else { return Err(error) };
-            if let Written::Recorded(_) = self.writer.submit(write).await? {
+            if !matches!(settled, Settled::Stale) {
                 return Err(error);
             }
         }
         Err(error)
+    }
+
+    /// Prepares an operation on a reader thread and hands it on to the writer, without a stop at the caller's in
+    /// between: each thread that is woken costs as much as the operation itself.
+    async fn carry_through<T: Send + 'static>(
+        self: &Arc<Self>,
+        prepare: impl FnOnce(&mut dyn Snapshot) -> Result<Prepared<T>> + Send + 'static,
+    ) -> Result<Settled<T>> {
+        let place = self.readers.enter().await?;
+        let (answer, answered) = oneshot::channel();
+        let room = Arc::clone(self);
+        self.readers.hand_over(move |snapshot| {
+            if answer.is_closed() {
+                return true;
+            }
+            let prepared = snapshot.and_then(prepare);
+            let good = prepared.is_ok();
+            match prepared {
+                Ok(Prepared::Write(outcome, write)) => {
+                    let settle = move |written: Result<Written>| {
+                        let settled = written.map(|written| match written {
+                            Written::Recorded(receipt) => Settled::Done(outcome, receipt),
+                            Written::Stale => Settled::Stale,
+                        });
+                        let _ = answer.send(settled);
+                        drop(place);
+                    };
+                    room.writer.push(write, Box::new(settle));
+                }
+                Ok(Prepared::InSys(error)) => drop(answer.send(Ok(Settled::InSys(error)))),
+                Err(error) => drop(answer.send(Err(error))),
+            }
+            good
+        })?;
+        answered.await.map_err(|_| readers::failed())?
     }
 
     /// Records the line that a log begins with, before there is a row of its tenant to read.
@@ -198,7 +240,9 @@ impl Room {
         };
         let log = log_origin(number, keys.tenant(), &self.origin);
         let lines = vec![(number, facts.build(act, &log, who, request, None, Outcome::Ok)?)];
-        match self.writer.submit(Write { changes, lines }).await? {
+        let (answer, answered) = oneshot::channel();
+        self.writer.push(Write { changes, lines }, Box::new(move |written| drop(answer.send(written))));
+        match answered.await.map_err(|_| Code::Closed)?? {
             Written::Recorded(receipt) => Ok(receipt),
             Written::Stale => Err(Code::DeploymentExists.into()),
         }

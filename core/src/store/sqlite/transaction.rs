@@ -1,7 +1,8 @@
 //! Writing: each change with its guard, the audit log's rows, and the commit.
 //!
-//! Every call leaves all of its effect or none, by a savepoint of its own, so that one operation which
-//! fails does not take the others of the same commit with it.
+//! A call leaves all of its effect or none. Where a stale change may be found only after others were applied,
+//! a savepoint takes those back; after an error nothing of the transaction can be committed any more. A
+//! savepoint copies each page that is touched under it, so a change that begins with its guard has none.
 
 use rusqlite::{Connection, params};
 
@@ -28,7 +29,7 @@ const LOG_OPEN: u8 = 1;
 
 /// A session that writes.
 pub(super) struct Writing {
-    /// Something could be neither done nor undone: nothing may be committed.
+    /// Something went wrong half-way: nothing may be committed.
     broken: bool,
 }
 
@@ -38,24 +39,12 @@ impl<'s> Session<'s, Writing> {
         Ok(Self { store, lease, mode: Writing { broken: false } })
     }
 
-    /// Runs writes that are undone together, unless all of them are `Done`.
-    fn write(&mut self, work: impl FnOnce(&Connection) -> Result<Applied, Fault>) -> Result<Applied> {
+    /// Runs writes. After an error the transaction can only be undone.
+    fn write<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
         self.check()?;
-        let worked = execute(&self.lease, "SAVEPOINT work").and_then(|()| work(&self.lease));
-        let ended = match &worked {
-            Ok(Applied::Done) => execute(&self.lease, "RELEASE work"),
-            // Some errors make SQLite undo the whole transaction by itself: then there is nothing to go back to.
-            _ if self.lease.is_autocommit() => Ok(()),
-            _ => execute(&self.lease, "ROLLBACK TO work").and_then(|()| execute(&self.lease, "RELEASE work")),
-        };
-        self.mode.broken = self.lease.is_autocommit() || ended.is_err();
-        let applied = worked.map_err(|fault| self.store.place.blame(fault))?;
-        ended.map_err(|fault| self.store.place.blame(fault))?;
-        Ok(applied)
-    }
-
-    fn write_done(&mut self, work: impl FnOnce(&Connection) -> Result<(), Fault>) -> Result<()> {
-        self.write(|db| work(db).map(|()| Applied::Done)).map(drop)
+        let worked = work(&self.lease);
+        self.mode.broken = worked.is_err() || self.lease.is_autocommit();
+        worked.map_err(|fault| self.store.place.blame(fault))
     }
 
     fn check(&self) -> Result<()> {
@@ -68,18 +57,14 @@ impl<'s> Session<'s, Writing> {
 
 impl Transaction for Session<'_, Writing> {
     fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
-        self.write(|db| {
-            for change in changes {
-                if apply(db, change)? == Applied::Stale {
-                    return Ok(Applied::Stale);
-                }
-            }
-            Ok(Applied::Done)
+        self.write(|db| match changes {
+            [change] if guard_comes_first(change) => apply(db, change),
+            changes => all_or_none(db, changes),
         })
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
-        self.write_done(|db| {
+        self.write(|db| {
             append_lines(db, record.lines)?;
             put_log_heads(db, record.heads)?;
             let commit = record.commit;
@@ -91,14 +76,14 @@ impl Transaction for Session<'_, Writing> {
     }
 
     fn keep_checkpoint(&mut self, epoch: u32, checkpoint: &[u8]) -> Result<()> {
-        self.write_done(|db| {
+        self.write(|db| {
             let mut update = db.prepare_cached("UPDATE epochs SET checkpoint = ?2 WHERE id = ?1")?;
             exactly_one(update.execute(params![epoch, checkpoint])?, "epoch")
         })
     }
 
     fn open_generation(&mut self, open: &OpenGeneration<'_>) -> Result<()> {
-        self.write_done(|db| {
+        self.write(|db| {
             let generation = open.generation;
             let before = generation.number.checked_sub(1).ok_or_else(|| Fault::internal("generation 0"))?;
             let mut end = db.prepare_cached("UPDATE generations SET checkpoint = ?2 WHERE number = ?1")?;
@@ -153,6 +138,25 @@ fn guarded(rows: usize) -> Applied {
 
 fn exactly_one(rows: usize, what: &str) -> Result<(), Fault> {
     if rows == 1 { Ok(()) } else { Err(Fault::internal(format!("no such {what}"))) }
+}
+
+/// Whether a change that is stale has done nothing yet.
+fn guard_comes_first(change: &Change) -> bool {
+    matches!(change, Change::PutSecret(_) | Change::DeleteSecret(_) | Change::CreateActor(..))
+}
+
+/// Applies changes in turn, and takes them all back if one of them is stale.
+fn all_or_none(db: &Connection, changes: &[Change]) -> Result<Applied, Fault> {
+    execute(db, "SAVEPOINT work")?;
+    for change in changes {
+        if apply(db, change)? == Applied::Stale {
+            execute(db, "ROLLBACK TO work")?;
+            execute(db, "RELEASE work")?;
+            return Ok(Applied::Stale);
+        }
+    }
+    execute(db, "RELEASE work")?;
+    Ok(Applied::Done)
 }
 
 /// The revision that must be there before this one.
