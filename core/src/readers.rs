@@ -19,15 +19,21 @@ use crate::{
     store::{Snapshot, Store},
 };
 
-/// Threads that read. SQLite answers from several connections at once, and two fill two cores.
-const THREADS: usize = 4;
+/// Threads that read: one goes on while the other has something long, and more of them only wake each other.
+const THREADS: usize = 2;
 /// Jobs that one snapshot serves at most: old pages are held no longer than that takes.
 const SNAPSHOT_JOBS_MAX: usize = 64;
 
-/// What waits: work on a snapshot, which says whether that is still good for the next, or on the store itself.
+/// Work on a snapshot. It says whether that is still good for the next.
+type Read = Box<dyn FnOnce(Result<&mut dyn Snapshot>) -> bool + Send>;
+
+/// Work on the store itself.
+type Other = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// What waits.
 enum Work {
-    Read(Box<dyn FnOnce(Result<&mut dyn Snapshot>) -> bool + Send>),
-    Store(Box<dyn FnOnce(&dyn Store) + Send>),
+    Read(Read),
+    Other(Other),
 }
 
 pub(crate) struct Readers {
@@ -111,7 +117,7 @@ impl Readers {
     ) -> Result<T> {
         let _place = self.enter().await?;
         let (answer, answered) = oneshot::channel();
-        self.shared.push(Work::Store(Box::new(move |store| {
+        self.shared.push(Work::Other(Box::new(move |store| {
             if !answer.is_closed() {
                 let _ = answer.send(work(store));
             }
@@ -184,14 +190,14 @@ impl Shared {
     }
 
     /// The next work for a snapshot that was taken when so much had been handed over.
-    fn next_for(&self, pushed: u64) -> Option<Box<dyn FnOnce(Result<&mut dyn Snapshot>) -> bool + Send>> {
+    fn next_for(&self, pushed: u64) -> Option<Read> {
         let mut waiting = self.lock();
         if waiting.pushed - waiting.work.len() as u64 >= pushed {
             return None;
         }
         match waiting.work.pop_front()? {
             Work::Read(work) => Some(work),
-            other @ Work::Store(_) => {
+            other @ Work::Other(_) => {
                 waiting.work.push_front(other);
                 None
             }
@@ -214,7 +220,7 @@ impl fmt::Debug for Readers {
 fn run(shared: &Shared, store: &dyn Store) {
     while let Some((work, pushed)) = shared.next() {
         match work {
-            Work::Store(work) => {
+            Work::Other(work) => {
                 unharmed(|| {
                     work(store);
                     true

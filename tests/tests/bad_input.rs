@@ -279,7 +279,8 @@ const READS: [(&str, &[&str]); 8] = [
 ];
 
 /// Columns by which a row is found. One that is changed there may be as good as deleted: then it is absent.
-const FOUND_BY: [&str; 8] = ["tenant", "name_hash", "parent_hash", "secret", "version", "number", "handle", "id"];
+const FOUND_BY: [&str; 11] =
+    ["tenant", "name_hash", "parent_hash", "secret", "version", "number", "handle", "id", "newest", "seq", "before"];
 
 fn read(room: &Strongroom, name: &str) -> Answer {
     let acme = room.tenant(&"acme".parse().unwrap()).acting_as(billing());

@@ -71,8 +71,8 @@ pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -
     let found = step.snapshot.version(step.tenant.number, &row.id, version)?;
     let stored = match found {
         Some(stored) => stored,
-        // The head names a version that is not there: somebody removed it.
-        None if version == row.current => return Err(Code::Integrity.into()),
+        // There was such a version, and nothing removes one alone: somebody did.
+        None if (1..=row.latest).contains(&version) => return Err(Code::Integrity.into()),
         None => return Err(Code::VersionNotFound.into()),
     };
     step.keys.check_row(&stored)?;

@@ -1,6 +1,6 @@
 //! The versions of a secret, without their values.
 
-use super::{Meta, Secrets, Version, VersionState, find};
+use super::{Meta, Secrets, Version, VersionState, find, mismatch};
 use crate::{Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
 
 /// One version, without its value.
@@ -47,8 +47,12 @@ impl Secrets {
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 let mut versions = Vec::new();
+                let mut expected = (1..=row.latest).rev();
                 for stored in step.snapshot.versions(step.tenant.number, &row.id)? {
                     step.keys.check_row(&stored)?;
+                    if expected.next() != Some(stored.version) {
+                        return Err(mismatch());
+                    }
                     versions.push(VersionInfo {
                         version: Version(stored.version),
                         state: VersionState::from_number(stored.state)?,
@@ -56,6 +60,9 @@ impl Secrets {
                         created_at: Timestamp(stored.created_at),
                         expires_at: stored.expires_at.map(Timestamp),
                     });
+                }
+                if expected.next().is_some() {
+                    return Err(Error::new(Code::Integrity).detail("a version is missing"));
                 }
                 let meta = Meta::open(step.keys, &row)?;
                 Ok((versions, meta, Timestamp(row.created_at), Timestamp(row.updated_at)))

@@ -228,7 +228,8 @@ pub struct OpenGeneration<'a> {
     pub head: &'a HeadRow,
 }
 
-/// The one transaction that writes. Holds off all other writers until it ends.
+/// The one transaction that writes. Holds off all other writers until it ends. After an error of any of its
+/// methods it can only be dropped, which undoes it: a commit is refused.
 pub trait Transaction: Snapshot {
     /// Applies all of these changes, or none.
     fn apply(&mut self, changes: &[Change]) -> Result<Applied>;

@@ -12,13 +12,13 @@ use std::{
 };
 
 use crate::{
-    Code, Result,
+    Code, Error, Result,
     id::{DeploymentId, Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow,
         LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow,
-        VersionRow,
+        Transaction, VersionRow,
     },
 };
 
@@ -479,6 +479,20 @@ fn actors(Pair { store, .. }: &Pair) {
     assert_eq!(view.actor_by_handle(TenantNumber::SYS, &actor_row(1).handle).unwrap(), None);
 }
 
+/// Something that fails, after something that worked: neither can be committed any more.
+fn spoilt(store: &dyn Store, work: impl FnOnce(&mut dyn Transaction) -> Result<()>) -> Error {
+    let before = store.snapshot().unwrap().tenant(TenantNumber(5)).unwrap();
+    let mut transaction = store.begin().unwrap();
+    if let Some(row) = &before {
+        let next = TenantRow { revision: row.revision + 1, created_at: 77, ..row.clone() };
+        assert_eq!(transaction.apply(&[Change::UpdateTenant(next)]).unwrap(), Applied::Done);
+    }
+    let error = work(&mut *transaction).unwrap_err();
+    assert!(transaction.commit().is_err(), "half a transaction was committed");
+    assert_eq!(store.snapshot().unwrap().tenant(TenantNumber(5)).unwrap(), before);
+    error
+}
+
 fn epochs(Pair { store, other }: &Pair) {
     furnish(&**store);
     let close = |id, checkpoint: Option<&[u8]>| [Change::CloseEpoch { id, checkpoint: checkpoint.map(Into::into) }];
@@ -490,8 +504,8 @@ fn epochs(Pair { store, other }: &Pair) {
 
     let mut transaction = store.begin().unwrap();
     transaction.keep_checkpoint(2, b"kept").unwrap();
-    assert!(transaction.keep_checkpoint(9, b"of none").is_err());
     transaction.commit().unwrap();
+    spoilt(&**store, |transaction| transaction.keep_checkpoint(9, b"of none").map(drop));
     done(&**store, &close(1, Some(b"last")));
     done(&**store, &close(2, None));
     stale(&**other, &close(2, Some(b"too late")));
@@ -655,12 +669,10 @@ fn recording(Pair { store, other }: &Pair) {
     drop(view);
 
     // What is there already cannot be written again, and the refused record leaves nothing.
-    let mut transaction = store.begin().unwrap();
     let head = HeadRow { time: 99, ..appender.head.clone() };
     let heads = [log_head(TenantNumber(5), 9_999)];
     let again = Record { lines: &rows[..1], heads: &heads, commit: &commit_row(&head), head: &head };
-    assert!(transaction.record(&again).is_err());
-    transaction.commit().unwrap();
+    spoilt(&**store, |transaction| transaction.record(&again));
     assert_eq!(store.snapshot().unwrap().head().unwrap(), Some(appender.head));
     assert_ne!(store.snapshot().unwrap().log_head(TenantNumber(5)).unwrap().unwrap().size, 9_999);
 }
@@ -745,10 +757,8 @@ fn generations(Pair { store, other }: &Pair) {
     }
 
     // One that follows on none is refused whole.
-    let mut transaction = store.begin().unwrap();
     let stray = GenerationRow { number: 4, ..generation.clone() };
-    assert!(transaction.open_generation(&OpenGeneration { generation: &stray, ..open }).is_err());
-    transaction.commit().unwrap();
+    spoilt(&**store, |transaction| transaction.open_generation(&OpenGeneration { generation: &stray, ..open }));
     assert_eq!(store.snapshot().unwrap().generations().unwrap().len(), 2);
     assert_eq!(store.snapshot().unwrap().head().unwrap(), Some(appender.head));
 }
@@ -853,12 +863,11 @@ fn numbers(Pair { store, .. }: &Pair) {
     furnish(&**store);
     let largest = u64::try_from(i64::MAX).expect("positive");
     let row = |created_at| TenantRow { created_at, revision: 2, ..tenant_row(5) };
-    let mut transaction = store.begin().unwrap();
-    let error = transaction.apply(&[Change::UpdateTenant(row(largest + 1))]).unwrap_err();
-    assert_eq!(error.code(), Code::Internal);
-    assert!(transaction.apply(&[Change::UpdateTenant(TenantRow { revision: 0, ..row(1) })]).is_err());
-    assert_eq!(transaction.apply(&[Change::UpdateTenant(row(largest))]).unwrap(), Applied::Done);
-    transaction.commit().unwrap();
+    let apply =
+        |row| move |transaction: &mut dyn Transaction| transaction.apply(&[Change::UpdateTenant(row)]).map(drop);
+    assert_eq!(spoilt(&**store, apply(row(largest + 1))).code(), Code::Internal);
+    spoilt(&**store, apply(TenantRow { revision: 0, ..row(1) }));
+    done(&**store, &[Change::UpdateTenant(row(largest))]);
     assert_eq!(store.snapshot().unwrap().tenant(TenantNumber(5)).unwrap(), Some(row(largest)));
 }
 

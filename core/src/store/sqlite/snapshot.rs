@@ -18,6 +18,18 @@ use crate::{
     },
 };
 
+/// The rows of a secret's versions, from the newest on. That numbers only fall ends every chain, whatever is in
+/// the file.
+macro_rules! chain {
+    () => {
+        "WITH RECURSIVE chain (seq) AS (
+             SELECT newest FROM secrets WHERE tenant = ?1 AND id = ?2
+             UNION ALL
+             SELECT row.before FROM chain JOIN secret_versions AS row ON row.seq = chain.seq
+             WHERE row.before < row.seq AND row.tenant = ?1 AND row.secret = ?2
+         ) "
+    };
+}
 /// A transaction on a borrowed connection. Dropping it undoes what it wrote.
 ///
 /// `Mode` says what it may do: [`Reading`], or [`super::transaction::Writing`].
@@ -120,21 +132,34 @@ impl<Mode> Snapshot for Session<'_, Mode> {
     }
 
     fn version(&mut self, tenant: TenantNumber, secret: &ObjectId, version: u64) -> Result<Option<VersionRow>> {
-        let sql = concat!(
+        let newest = concat!(
             "SELECT ",
             columns!(secret_versions),
-            " FROM secret_versions WHERE tenant = ?1 AND secret = ?2 AND version = ?3"
+            " FROM secret_versions WHERE seq = (SELECT newest FROM secrets WHERE tenant = ?1 AND id = ?2)
+              AND tenant = ?1 AND secret = ?2 AND version = ?3"
+        );
+        let older = concat!(
+            chain!(),
+            "SELECT ",
+            columns!(secret_versions),
+            " FROM chain JOIN secret_versions USING (seq)
+              WHERE tenant = ?1 AND secret = ?2 AND version = ?3 LIMIT 1"
         );
         // What cannot be stored is not there.
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
-        self.read(|db| one(db, sql, params![tenant.0, &secret.as_bytes()[..], version]))
+        let params = params![tenant.0, &secret.as_bytes()[..], version];
+        self.read(|db| match one(db, newest, params)? {
+            None => one(db, older, params),
+            found => Ok(found),
+        })
     }
 
     fn versions(&mut self, tenant: TenantNumber, secret: &ObjectId) -> Result<Vec<VersionRow>> {
         let sql = concat!(
+            chain!(),
             "SELECT ",
             columns!(secret_versions),
-            " FROM secret_versions WHERE tenant = ?1 AND secret = ?2 ORDER BY version DESC"
+            " FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2 ORDER BY seq DESC"
         );
         self.read(|db| many(db, sql, params![tenant.0, &secret.as_bytes()[..]]))
     }

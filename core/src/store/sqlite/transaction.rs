@@ -4,7 +4,7 @@
 //! a savepoint takes those back; after an error nothing of the transaction can be committed any more. A
 //! savepoint copies each page that is touched under it, so a change that begins with its guard has none.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     SqliteStore,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Code, Error, Result,
+    id::ObjectId,
     store::{
         ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, HeadRow, LineRow, LogHeadRow,
         OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction, VersionRow,
@@ -274,14 +275,16 @@ fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
 
 fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
     let PutSecret { tenant, secret, version, labels, folders } = put;
-    if put_secret_row(db, *tenant, secret)? == Applied::Stale {
+    if version.as_ref().is_some_and(|version| version.secret != secret.id) {
+        return Err(Fault::internal("the version of another secret"));
+    }
+    let before = newest(db, *tenant, &secret.id)?;
+    let seq = if version.is_some() { Some(next_version(db)?) } else { before };
+    if put_secret_row(db, *tenant, secret, seq)? == Applied::Stale {
         return Ok(Applied::Stale);
     }
-    if let Some(version) = version {
-        if version.secret != secret.id {
-            return Err(Fault::internal("the version of another secret"));
-        }
-        insert_version(db, *tenant, version)?;
+    if let (Some(seq), Some(version)) = (seq, version) {
+        insert_version(db, *tenant, seq, before, version)?;
     }
     if let Some(labels) = labels {
         let id = &secret.id.as_bytes()[..];
@@ -302,7 +305,12 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
 ///
 /// A secret that stays where it is leaves the two indexes alone: naming their columns in an `UPDATE`
 /// rewrites them, changed or not.
-fn put_secret_row(db: &Connection, tenant: TenantNumber, row: &SecretRow) -> Result<Applied, Fault> {
+fn put_secret_row(
+    db: &Connection,
+    tenant: TenantNumber,
+    row: &SecretRow,
+    newest: Option<i64>,
+) -> Result<Applied, Fault> {
     let id = &row.id.as_bytes()[..];
     let revision = number(row.revision)?;
     let execute = |sql: &str| -> Result<usize, Fault> {
@@ -323,19 +331,21 @@ fn put_secret_row(db: &Connection, tenant: TenantNumber, row: &SecretRow) -> Res
             number(row.updated_at)?,
             revision,
             &row.mac[..],
+            newest,
         ])?)
     };
     if before(row.revision)? == 0 {
         return Ok(guarded(execute(
             "INSERT INTO secrets (tenant, id, name_hash, parent_hash, name, meta, enabled, latest, current, pending,
-             previous, settings, created_at, updated_at, revision, mac)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
+             previous, settings, created_at, updated_at, revision, mac, newest)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT DO NOTHING",
         )?));
     }
     let stays = execute(
         "UPDATE secrets SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
-         previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16
-         WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1 AND name_hash = ?3 AND parent_hash = ?4",
+         previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16,
+         newest = ?17 WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1 AND name_hash = ?3 AND parent_hash = ?4",
     )?;
     if stays > 0 {
         return Ok(guarded(stays));
@@ -343,17 +353,38 @@ fn put_secret_row(db: &Connection, tenant: TenantNumber, row: &SecretRow) -> Res
     Ok(guarded(execute(
         "UPDATE OR IGNORE secrets SET name_hash = ?3, parent_hash = ?4, name = ?5, meta = ?6, enabled = ?7,
          latest = ?8, current = ?9, pending = ?10, previous = ?11, settings = ?12, created_at = ?13,
-         updated_at = ?14, revision = ?15, mac = ?16
+         updated_at = ?14, revision = ?15, mac = ?16, newest = ?17
          WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1",
     )?))
 }
 
-fn insert_version(db: &Connection, tenant: TenantNumber, row: &VersionRow) -> Result<(), Fault> {
+/// Where the newest version of a secret is.
+fn newest(db: &Connection, tenant: TenantNumber, secret: &ObjectId) -> Result<Option<i64>, Fault> {
+    let mut select = db.prepare_cached("SELECT newest FROM secrets WHERE tenant = ?1 AND id = ?2")?;
+    Ok(select.query_row(params![tenant.0, &secret.as_bytes()[..]], |row| row.get(0)).optional()?.flatten())
+}
+
+/// The number of the next version to be stored, of whatever secret.
+fn next_version(db: &Connection) -> Result<i64, Fault> {
+    let mut select = db.prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM secret_versions")?;
+    Ok(select.query_row([], |row| row.get(0))?)
+}
+
+fn insert_version(
+    db: &Connection,
+    tenant: TenantNumber,
+    seq: i64,
+    before: Option<i64>,
+    row: &VersionRow,
+) -> Result<(), Fault> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO secret_versions (tenant, secret, version, state, created_at, expires_at, value, revision, mac)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO secret_versions
+         (seq, before, tenant, secret, version, state, created_at, expires_at, value, revision, mac)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
     insert.execute(params![
+        seq,
+        before,
         tenant.0,
         &row.secret.as_bytes()[..],
         number(row.version)?,
@@ -384,12 +415,19 @@ fn ensure_folder(db: &Connection, tenant: TenantNumber, row: &FolderRow) -> Resu
     Ok(())
 }
 
-/// Versions and labels go with the row, by its foreign keys.
+/// Labels go with the row, by their foreign key.
 fn delete_secret(db: &Connection, delete: &DeleteSecret) -> Result<Applied, Fault> {
-    let tenant = delete.tenant.0;
+    let (tenant, id) = (delete.tenant.0, &delete.id.as_bytes()[..]);
+    let mut at = newest(db, delete.tenant, &delete.id)?;
     let mut secret = db.prepare_cached("DELETE FROM secrets WHERE tenant = ?1 AND id = ?2 AND revision = ?3")?;
-    if secret.execute(params![tenant, &delete.id.as_bytes()[..], number(delete.revision)?])? == 0 {
+    if secret.execute(params![tenant, id, number(delete.revision)?])? == 0 {
         return Ok(Applied::Stale);
+    }
+    let mut version = db.prepare_cached(
+        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 RETURNING before",
+    )?;
+    while let Some(seq) = at {
+        at = version.query_row(params![seq, tenant, id], |row| row.get(0)).optional()?.flatten();
     }
     let mut folder = db.prepare_cached(
         "DELETE FROM folders WHERE tenant = ?1 AND name_hash = ?2

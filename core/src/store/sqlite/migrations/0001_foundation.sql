@@ -53,25 +53,29 @@ CREATE TABLE secrets (
     updated_at  INTEGER NOT NULL,
     revision    INTEGER NOT NULL,
     mac         BLOB    NOT NULL CHECK (length(mac) = 32),
+    newest      INTEGER,
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX secrets_by_name ON secrets (tenant, name_hash);
 CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash);
 
+-- Append only, like the lines below, and for the same reason: versions kept in the order of their secrets
+-- cost a commit a page for each, and splits. `secrets.newest` is the `seq` of a secret's newest version,
+-- and `before` that of the version before it, which is always the smaller number.
 CREATE TABLE secret_versions (
+    seq        INTEGER PRIMARY KEY,
+    before     INTEGER,
     tenant     INTEGER NOT NULL,
-    secret     BLOB    NOT NULL,
+    secret     BLOB    NOT NULL CHECK (length(secret) = 16),
     version    INTEGER NOT NULL,
     state      INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     value      BLOB    NOT NULL,
     revision   INTEGER NOT NULL,
-    mac        BLOB    NOT NULL CHECK (length(mac) = 32),
-    PRIMARY KEY (tenant, secret, version),
-    FOREIGN KEY (tenant, secret) REFERENCES secrets (tenant, id) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
+    mac        BLOB    NOT NULL CHECK (length(mac) = 32)
+) STRICT;
 
 -- Folders exist while something is in them.
 CREATE TABLE folders (
