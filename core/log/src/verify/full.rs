@@ -121,8 +121,10 @@ impl Verifier {
     pub fn tenant(&mut self, position: u32, tenant_ref: [u8; 16], status: LogStatus) {
         self.place += 1;
         match &mut self.generation {
-            Some(generation) if !generation.started => generation.starting.push((position, tenant_ref, status)),
-            _ => self.misplaced("a tenant after the first commit"),
+            Some(generation) if !generation.started && !generation.epoch_read => {
+                generation.starting.push((position, tenant_ref, status));
+            }
+            _ => self.misplaced("a tenant after the first certificate or commit"),
         }
     }
 
@@ -133,6 +135,7 @@ impl Verifier {
         let Some(generation) = self.generation.as_mut().filter(|generation| !generation.checkpoint_read) else {
             return self.misplaced("an epoch outside of a generation's commits");
         };
+        generation.epoch_read = true;
         let Some(root_key) = &self.root_key else { return };
         let at = At { place: self.place, commit: Some(generation.next_n), ..At::default() };
         let certificate = match EpochCertificate::open(note, root_key, &generation.origin) {

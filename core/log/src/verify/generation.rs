@@ -52,6 +52,8 @@ pub(super) struct Generation {
     pub(super) previous: Option<PreviousGeneration>,
     pub(super) starting: Vec<(u32, [u8; 16], LogStatus)>,
     pub(super) started: bool,
+    /// A certificate was there, however it looked: the generation's tenants come before.
+    pub(super) epoch_read: bool,
     /// `sys` is the first.
     pub(super) logs: Vec<Log>,
     pub(super) by_ref: HashMap<[u8; 16], usize>,
@@ -85,6 +87,7 @@ impl Generation {
             previous,
             starting: Vec::new(),
             started: false,
+            epoch_read: false,
             logs: Vec::new(),
             by_ref: HashMap::new(),
             heads: HeadsTree::new(),

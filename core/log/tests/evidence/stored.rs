@@ -413,6 +413,8 @@ fn generations(cases: &mut Cases) {
         "BUNDLE-RECORD",
         &here,
     );
+    let certificate = book.nth("epoch", 0);
+    add("a tenant after the first certificate", &|book| book.0.swap(sys, certificate), Tampered, "BUNDLE-RECORD", &here);
     let checkpoint = book.nth("checkpoint", 0);
     add(
         "no checkpoint before a generation",
