@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "this is all tests, helpers included")]
 
+mod checks;
+mod everywhere;
 mod honest;
 mod hostile;
+mod insider;
+mod receipts;
 mod room;
 mod signed;
 mod stored;
