@@ -39,8 +39,9 @@ pub(crate) struct Args {
     /// The root key: the vkey that `strongroom init` printed, or the public key in hex
     ///
     /// A vkey is good for its own deployment; the bare public key for whatever deployment the bundle says it is.
-    #[arg(long, value_name = "VKEY", env = "STRONGROOM_ROOT_KEY", hide_env_values = true)]
-    #[arg(required_unless_present_any = ["root_file", "codes", "completion"], conflicts_with = "root_file")]
+    /// Without this or --root-file, STRONGROOM_ROOT_KEY has it.
+    // Not clap's `env`: it would count as typed, and a flag is to go before the environment.
+    #[arg(long, value_name = "VKEY", conflicts_with = "root_file")]
     pub(crate) root: Option<String>,
     /// A file that holds the root key
     #[arg(long, value_name = "FILE")]

@@ -3,6 +3,7 @@
 //! Whether a checkpoint is one is the verifier's to say, since a bad one is a finding. A file of receipts that are none
 //! is the wrong file.
 
+use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -19,10 +20,13 @@ const KEPT_MAX: usize = 65_536;
 /// The longest file that holds a root key, in bytes.
 const ROOT_FILE_BYTES_MAX: u64 = 4_096;
 
+/// Where the root key is if it was not typed.
+const ROOT_KEY: &str = "STRONGROOM_ROOT_KEY";
+
 /// How signature lines of notes begin. Nothing else of a note does, after its blank line.
 const SIGNATURE: &str = "\u{2014} ";
 
-/// The root key, from the argument or its file.
+/// The root key, from the argument, its file or the environment.
 pub(crate) fn root_key(args: &Args) -> Result<RootKey, Failure> {
     let text = match (&args.root, &args.root_file) {
         (Some(root), _) => root.clone(),
@@ -35,7 +39,9 @@ pub(crate) fn root_key(args: &Args) -> Result<RootKey, Failure> {
             }
             text
         }
-        (None, None) => return Err(Failure::new("no root key was given")),
+        (None, None) => env::var(ROOT_KEY).map_err(|_| {
+            Failure::new(format!("which root key? Give --root VKEY or --root-file FILE, or set {ROOT_KEY}"))
+        })?,
     };
     text.trim()
         .parse()

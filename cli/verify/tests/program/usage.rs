@@ -48,6 +48,25 @@ fn without_a_verdict_the_exit_code_is_none_of_a_verdict() {
 }
 
 #[test]
+fn what_is_typed_goes_before_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = Writer::new();
+    let root = writer.root_key().to_string();
+    let (bundle, file) = (folder.path().join("bundle"), folder.path().join("root"));
+    fs::write(&file, &root).unwrap();
+    fs::write(&bundle, writer.finish()).unwrap();
+    let exit = |set: &str, args: &[&str]| {
+        program().env("STRONGROOM_ROOT_KEY", set).arg(&bundle).args(args).output().unwrap().status.code()
+    };
+    assert_eq!(exit(&root, &[]), Some(0));
+    assert_eq!(exit("x", &[]), Some(4));
+    assert_eq!(exit("x", &["--root", &root]), Some(0));
+    assert_eq!(exit("x", &["--root-file", file.to_str().unwrap()]), Some(0));
+    let codes = program().env("STRONGROOM_ROOT_KEY", &root).arg("--codes").output().unwrap();
+    assert_eq!(codes.status.code(), Some(0));
+}
+
+#[test]
 fn help_teaches_and_completion_completes() {
     let help = program().arg("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));

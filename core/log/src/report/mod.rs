@@ -52,7 +52,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Ok => "OK",
             Self::Incomplete => "INCOMPLETE",
             Self::Unverifiable => "UNVERIFIABLE",
