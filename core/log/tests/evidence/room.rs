@@ -199,8 +199,8 @@ impl Room {
     /// Certifies an epoch by this key, after a twist.
     pub(crate) fn certify_by(&mut self, root: &SigningKey, twist: impl FnOnce(&mut EpochCertificate)) -> usize {
         let number = self.epochs.len();
-        let seed = [number as u8 + 1 + 50 * self.origin.generation() as u8; 32];
-        let signer = SigningKey::from_bytes(&seed);
+        let seed = sha256(format!("epoch {number} of {}", self.origin).as_bytes());
+        let signer = SigningKey::from_bytes(seed.as_bytes());
         let mut certificate = EpochCertificate {
             origin: self.origin.clone(),
             deployment: [0xd0; 16],
@@ -228,10 +228,13 @@ impl Room {
         Op { act: "epoch.open", object, detail: Some(fingerprint.hash()), ..op(0) }
     }
 
-    /// Closes an epoch in a commit of another.
+    pub(crate) fn closing(&self, epoch: usize) -> Op {
+        Op { act: "epoch.close", detail: None, ..self.opening(epoch) }
+    }
+
+    /// Closes an epoch in a commit of another, or its own last.
     pub(crate) fn close_epoch(&mut self, closed: usize, by: usize) {
-        let opening = self.opening(closed);
-        self.commit(by, &[Op { act: "epoch.close", detail: None, ..opening }]);
+        self.commit(by, &[self.closing(closed)]);
     }
 
     pub(crate) fn create_tenant(&mut self) -> usize {
@@ -239,6 +242,13 @@ impl Room {
     }
 
     pub(crate) fn create_tenant_by(&mut self, epoch: usize) -> usize {
+        let (tenant, created) = self.add_tenant();
+        self.commit(epoch, &[created]);
+        tenant
+    }
+
+    /// A tenant, and the line that must explain it in the next commit.
+    pub(crate) fn add_tenant(&mut self) -> (usize, Op) {
         let mut position = (self.logs.len() as u32 * 7_919 + 13) % self.heads.position_limit();
         while !self.heads.is_free(position) {
             position = (position + 1) % self.heads.position_limit();
@@ -246,17 +256,19 @@ impl Room {
         let tenant_ref: [u8; 16] = leaf_hash(&self.logs.len().to_be_bytes()).as_bytes()[..16].try_into().unwrap();
         self.add_log(position, tenant_ref, LogStatus::Open);
         let object = Some((tenant_ref, "tenant", None));
-        self.commit(epoch, &[Op { act: "tenant.create", object, position: Some(position), ..op(0) }]);
-        self.logs.len() - 1
+        (self.logs.len() - 1, Op { act: "tenant.create", object, position: Some(position), ..op(0) })
     }
 
     pub(crate) fn close_tenant(&mut self, log: usize) {
+        self.close_tenant_by(self.epochs.len() - 1, log);
+    }
+
+    pub(crate) fn close_tenant_by(&mut self, epoch: usize, log: usize) {
         self.logs[log].status = LogStatus::Closed;
         let (position, head) = (self.logs[log].position, self.logs[log].head());
         self.heads.set(position, head.leaf()).unwrap();
         let object = Some((head.tenant_ref, "tenant", None));
-        let by = self.epochs.len() - 1;
-        self.commit(by, &[Op { act: "tenant.close", object, ..op(0) }]);
+        self.commit(epoch, &[Op { act: "tenant.close", object, ..op(0) }]);
     }
 
     /// Writes one commit with these lines, by this epoch, and signs its checkpoint.
