@@ -487,7 +487,7 @@ impl Verifier {
             // Every way here has its own finding. Should one be forgotten, nothing unsigned passes for verified.
             self.findings.add(CHECKPOINT_SIGNATURE, &at, "no checkpoint was verified");
         }
-        let keys: Vec<_> = generation.epochs.iter().map(|(number, epoch)| (*number, &epoch.certificate.key)).collect();
+        let keys = generation.epochs.iter().map(|(number, epoch)| (*number, &epoch.certificate.key)).collect();
         let size = generation.next_n;
         self.kept.end_of_log(&generation.origin.heads(), size, at.place, &keys, &mut self.findings);
         self.report.unsealed += self.report.entries - self.report.sealed;

@@ -10,6 +10,9 @@ use crate::report::*;
 use crate::vkey::VerifyingKey;
 use std::collections::HashMap;
 
+/// The keys of the epochs of a log, by the epochs' numbers.
+pub(super) type EpochKeys<'a> = HashMap<u32, &'a VerifyingKey>;
+
 /// All that was kept, and how each piece compared.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
@@ -76,22 +79,22 @@ impl What {
     }
 
     /// `keys` are all the log's epochs', `own` that of the epoch the log has there.
-    fn signed(&self, keys: &[(u32, &VerifyingKey)], own: Option<&(u32, VerifyingKey)>) -> Signed {
+    fn signed(&self, keys: &EpochKeys<'_>, own: Option<&(u32, VerifyingKey)>) -> Signed {
         match self {
             Self::Malformed => Signed::Badly("malformed".to_owned()),
             Self::Note(_, note) => {
-                let own: Vec<_> = own.iter().map(|(_, key)| key).collect();
-                let all: Vec<_> = keys.iter().map(|(_, key)| *key).collect();
                 let verify = |keys: &[&VerifyingKey]| Note::parse(note).and_then(|note| note.verify(keys).map(drop));
-                match (verify(&own), verify(&all)) {
-                    (Ok(()), _) => Signed::Well,
-                    (_, Ok(())) => Signed::ByAnother,
-                    (_, Err(NoteError::UnknownKey)) => Signed::ByUnknown,
-                    (_, Err(error)) => Signed::Badly(error.to_string()),
+                if own.is_some_and(|(_, own)| verify(&[own]).is_ok()) {
+                    return Signed::Well;
+                }
+                match verify(&keys.values().copied().collect::<Vec<_>>()) {
+                    Ok(()) => Signed::ByAnother,
+                    Err(NoteError::UnknownKey) => Signed::ByUnknown,
+                    Err(error) => Signed::Badly(error.to_string()),
                 }
             }
             Self::Receipt(Receipt { head, epoch, signature, .. }) => {
-                let Some((_, key)) = keys.iter().find(|(number, _)| number == epoch) else { return Signed::ByUnknown };
+                let Some(key) = keys.get(epoch) else { return Signed::ByUnknown };
                 if !key.verifies(head.text().as_bytes(), signature) {
                     Signed::Badly(format!("bad signature of epoch {epoch}"))
                 } else if own.is_some_and(|(number, _)| number == epoch) {
@@ -179,7 +182,7 @@ impl Kept {
         heads: &str,
         size: u64,
         place: u64,
-        keys: &[(u32, &VerifyingKey)],
+        keys: &EpochKeys<'_>,
         findings: &mut Findings,
     ) {
         for piece in &mut self.pieces {
@@ -226,7 +229,7 @@ impl Kept {
         place: u64,
         findings: &mut Findings,
     ) {
-        let keys = [(epoch, key)];
+        let keys = EpochKeys::from([(epoch, key)]);
         let reached = Reached { root: newest.root, epoch: Some((epoch, key.clone())), place };
         self.reach(&newest.origin, newest.size, &reached);
         for piece in &mut self.pieces {
