@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom::{Audit, AuditEntry, Code, Error, Timestamp, limits};
-use strongroom_log::{BundleReader, Completeness, Remembered, Report, RootKey, Verdict, VerifyingKey};
+use strongroom::{Audit, AuditEntry, Code, Error, limits};
+use strongroom_log::{BundleReader, Report, ReportText, RootKey, Verdict, VerifyingKey};
 
 use crate::{
     app::App,
@@ -220,7 +220,7 @@ impl VerifyArgs {
             (Some(bundle), Some(root)) => {
                 let report = verify_bundle(bundle, root, remembered.as_deref())?;
                 let reply = VerifyReply { ok: report.is_ok(), report: &report, store_findings: None, receipt: None };
-                app.out.reply(&reply, || text(&report, &[]))?;
+                app.out.reply(&reply, || report.to_string())?;
                 (report, Vec::new())
             }
             _ => {
@@ -238,7 +238,7 @@ impl VerifyArgs {
                     store_findings: Some(&verified.store),
                     receipt: Some((&verified.receipt).into()),
                 };
-                app.out.reply(&reply, || text(&verified.report, &verified.store))?;
+                app.out.reply(&reply, || ReportText::new(&verified.report).store(&verified.store).to_string())?;
                 (verified.report, verified.store)
             }
         };
@@ -248,51 +248,6 @@ impl VerifyArgs {
             _ => Ok(()),
         }
     }
-}
-
-/// What the verifier found, for people.
-pub(crate) fn text(report: &Report, store: &[String]) -> String {
-    let mut text = if store.is_empty() { format!("{}\n", report.verdict) } else { "TAMPERED\n".to_owned() };
-    for finding in &report.findings {
-        text += &format!("  {finding}\n");
-    }
-    for finding in store {
-        text += &format!("  DATABASE: {finding}\n");
-    }
-    if report.findings_omitted > 0 {
-        text += &format!("  and {} more\n", report.findings_omitted);
-    }
-    let mut table = Table::new();
-    table.row(["origin", report.origin.as_deref().unwrap_or("unknown")]);
-    if let Some(log) = &report.log {
-        table.row(["log", log]);
-    }
-    table.row(["root key", &report.root]);
-    let lines = output::count(report.entries, "line");
-    let commits = output::count(report.commits, "commit");
-    let (logs, epochs) = (output::count(report.logs, "log"), output::count(report.epochs, "epoch"));
-    table.row(["verified", &format!("{lines} in {logs}, {commits}, {epochs}")]);
-    if report.generations > 1 {
-        table.row(["generations", &report.generations.to_string()]);
-    }
-    if let (Some(first), Some(last)) = (report.first_time, report.last_time) {
-        table.row(["from", &output::time(Timestamp(first))]);
-        table.row(["to", &output::time(Timestamp(last))]);
-    }
-    let completeness = match report.completeness {
-        Completeness::FullRange => "all logs, from the first line to the checkpoint",
-        Completeness::OneLog => "one log, from its first line to the checkpoint",
-        Completeness::NotEstablished => "not established",
-    };
-    table.row(["complete", completeness]);
-    let remembered = match report.remembered {
-        Remembered::NotGiven => "no checkpoint given: a tail cut off together with its checkpoints would not show",
-        Remembered::Continued => "it continues the checkpoint given",
-        Remembered::Contradicted => "it contradicts the checkpoint given",
-        Remembered::NotCompared => "it was not compared with the checkpoint given",
-    };
-    table.row(["compared", remembered]);
-    text + "\n" + &table.finish()
 }
 
 /// What the report means for whoever asked: an error, unless everything holds.

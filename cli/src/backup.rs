@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom::{BackupReport, Code, Config, OpenOptions, Restore, Strongroom, verify_backup};
 use strongroom_hsm::DeviceUri;
-use strongroom_log::Report;
+use strongroom_log::{Report, ReportText};
 
 use crate::{
     app::App,
@@ -145,7 +145,7 @@ fn text(report: &BackupReport) -> String {
     table.row(["deployment", &report.deployment.to_string()]);
     table.row(["made", &output::time(report.created_at)]);
     table.row(["bytes", &report.bytes.to_string()]);
-    format!("{}\n{}", table.finish(), audit::text(&report.report, &report.store))
+    format!("{}\n{}", table.finish(), ReportText::new(&report.report).store(&report.store))
 }
 
 /// Restore a backup into a folder without a deployment, as a new generation of the log

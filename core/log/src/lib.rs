@@ -20,7 +20,10 @@ mod line;
 mod note;
 mod origin;
 mod proof;
+mod receipt;
 mod report;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 mod verify;
 mod vkey;
@@ -42,7 +45,10 @@ pub use line::{
 pub use note::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, sign_note, verify_note, write_note};
 pub use origin::{LogOrigin, ORIGIN_BYTES_MAX, Origin, PreviousGeneration, genesis_hash};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
-pub use report::{Completeness, FINDING_CODES, FINDINGS_MAX, Finding, FindingCode, Remembered, Report, Verdict};
+pub use receipt::Receipt;
+pub use report::{
+    Completeness, FINDING_CODES, FINDINGS_MAX, Finding, FindingCode, Range, Remembered, Report, ReportText, Verdict,
+};
 pub use tree::{Frontier, tree_root};
-pub use verify::{TenantVerifier, Verifier};
+pub use verify::{Memory, TenantVerifier, Verifier};
 pub use vkey::{RootKey, VerifyingKey};

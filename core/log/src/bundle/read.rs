@@ -9,7 +9,7 @@ use crate::heads::LogStatus;
 use crate::note::NOTE_BYTES_MAX;
 use crate::origin::{Origin, PreviousGeneration};
 use crate::report::*;
-use crate::verify::{TenantVerifier, Verifier};
+use crate::verify::{Memory, TenantVerifier, Verifier};
 use crate::vkey::RootKey;
 
 /// The longest record: a note of the largest size in base64, and its tag.
@@ -18,10 +18,10 @@ pub const RECORD_BYTES_MAX: usize = NOTE_BYTES_MAX / 3 * 4 + 64;
 /// The most hashes in a proof: trees have fewer than 2^64 leaves.
 const PROOF_HASHES_MAX: usize = 64;
 
-/// Verifies a bundle against a root key and, if there is one, a checkpoint note kept from before.
+/// Verifies a bundle against a root key and what was kept of the log: a [`Memory`], or a checkpoint's note if there is one.
 #[must_use]
-pub fn verify(bundle: &[u8], root: &RootKey, remembered: Option<&[u8]>) -> Report {
-    let mut reader = BundleReader::new(root, remembered);
+pub fn verify(bundle: &[u8], root: &RootKey, memory: impl Into<Memory>) -> Report {
+    let mut reader = BundleReader::new(root, memory);
     reader.feed(bundle);
     reader.finish()
 }
@@ -30,7 +30,8 @@ pub fn verify(bundle: &[u8], root: &RootKey, remembered: Option<&[u8]>) -> Repor
 #[derive(Debug)]
 pub struct BundleReader {
     root: RootKey,
-    remembered: Option<Vec<u8>>,
+    /// Until there is a verifier that takes it.
+    memory: Memory,
     /// The beginning of a record whose end has not come.
     partial: Vec<u8>,
     /// The record being read is over the limit and is dropped up to its end.
@@ -56,11 +57,12 @@ enum State {
 }
 
 impl BundleReader {
-    /// Starts reading.
-    pub fn new(root: &RootKey, remembered: Option<&[u8]>) -> Self {
+    /// Starts reading, to verify against a root key and what was kept of the log: a [`Memory`], or a checkpoint's note if
+    /// there is one.
+    pub fn new(root: &RootKey, memory: impl Into<Memory>) -> Self {
         Self {
             root: root.clone(),
-            remembered: remembered.map(<[u8]>::to_vec),
+            memory: memory.into(),
             partial: Vec::new(),
             skipping: false,
             state: State::Start,
@@ -133,26 +135,7 @@ impl BundleReader {
                 if !matches!(self.state, State::Refused) {
                     self.findings.add(BUNDLE_TRUNCATED, &At::default(), "the bundle stops before it begins");
                 }
-                let verdict = self.findings.verdict();
-                let (findings, findings_omitted) = self.findings.take();
-                Report {
-                    verdict,
-                    findings,
-                    findings_omitted,
-                    completeness: Completeness::NotEstablished,
-                    root: self.root.to_string(),
-                    origin: None,
-                    log: None,
-                    generations: 0,
-                    entries: 0,
-                    commits: 0,
-                    logs: 0,
-                    epochs: 0,
-                    first_time: None,
-                    last_time: None,
-                    remembered: if self.remembered.is_some() { Remembered::NotCompared } else { Remembered::NotGiven },
-                    checkpoint: None,
-                }
+                Report::of_nothing(&self.root, &self.memory, self.findings)
             }
         }
     }
@@ -185,11 +168,11 @@ impl BundleReader {
             State::Header { full } => match Origin::parse(rest) {
                 Ok(origin) if tag == "origin" => {
                     let (root, findings) = (&self.root, std::mem::take(&mut self.findings));
-                    let remembered = self.remembered.as_deref();
+                    let memory = std::mem::take(&mut self.memory);
                     self.state = if *full {
-                        State::Full(Box::new(Verifier::with_findings(&origin, root, remembered, findings)))
+                        State::Full(Box::new(Verifier::with_findings(&origin, root, memory, findings)))
                     } else {
-                        State::Tenant(Box::new(TenantVerifier::with_findings(&origin, root, remembered, findings)))
+                        State::Tenant(Box::new(TenantVerifier::with_findings(&origin, root, memory, findings)))
                     };
                 }
                 _ => {
@@ -202,7 +185,10 @@ impl BundleReader {
                 let lines = self.lines;
                 match parse_decimal(rest) {
                     Some(count) if count == lines => {}
-                    Some(count) => self.add_finding(BUNDLE_COUNT, format!("it says {count} lines, and holds {lines}")),
+                    Some(count) => {
+                        let detail = Detail::unequal("it holds another number of lines than it says", count, lines);
+                        self.add_finding(BUNDLE_COUNT, detail);
+                    }
                     None => self.malformed("has no count"),
                 }
             }
@@ -220,15 +206,17 @@ impl BundleReader {
         }
     }
 
+    #[cfg_attr(feature = "testing", track_caller)]
     fn malformed(&mut self, why: &str) {
-        self.add_finding(BUNDLE_RECORD, format!("record {} {why}", self.records));
+        self.add_finding(BUNDLE_RECORD, format!("record {} {why}", self.records).into());
     }
 
-    fn add_finding(&mut self, code: FindingCode, detail: String) {
+    #[cfg_attr(feature = "testing", track_caller)]
+    fn add_finding(&mut self, code: FindingCode, detail: Detail) {
         match &mut self.state {
             State::Full(verifier) => verifier.add_finding(code, detail),
             State::Tenant(verifier) => verifier.add_finding(code, detail),
-            _ => self.findings.add(code, &At { place: self.records, ..At::default() }, detail),
+            _ => self.findings.keep(code, &At { place: self.records, ..At::default() }, detail),
         }
     }
 }

@@ -6,17 +6,23 @@
 
 use crate::codec::hex_array;
 use crate::hash::{Hash, empty_root};
-use crate::report::{FindingCode, LINE_CHAIN, LINE_GENESIS, LINE_SEQ};
+use crate::origin::LogOrigin;
+use crate::report::{At, Detail, FindingCode, Findings, LINE_CHAIN, LINE_GENESIS, LINE_SEQ, shown};
 use crate::tree::Frontier;
 
-/// Something found about a line of the log.
-#[derive(Debug)]
-pub(super) struct ChainFinding {
-    pub(super) code: FindingCode,
-    pub(super) place: u64,
-    pub(super) seq: u64,
-    pub(super) commit: u64,
-    pub(super) detail: String,
+/// Where the chain's findings go: among the others, as those of its log.
+pub(super) struct LogFindings<'a> {
+    pub(super) log: &'a LogOrigin,
+    pub(super) findings: &'a mut Findings,
+}
+
+impl LogFindings<'_> {
+    #[cfg_attr(feature = "testing", track_caller)]
+    fn add(&mut self, code: FindingCode, line: &Last, detail: Detail) {
+        let Last { place, seq, commit, .. } = *line;
+        let at = At { place, log: Some(self.log.as_str()), seq: Some(seq), commit, ..At::default() };
+        self.findings.keep(code, &at, detail);
+    }
 }
 
 /// A line as far as the chain cares.
@@ -27,7 +33,8 @@ pub(super) struct Link<'a> {
     pub(super) prev: &'a str,
     pub(super) leaf: Hash,
     pub(super) place: u64,
-    pub(super) commit: u64,
+    /// The commit that wrote it, in a full bundle.
+    pub(super) commit: Option<u64>,
     /// Something else is already known to be wrong with the line.
     pub(super) reported: bool,
 }
@@ -37,7 +44,7 @@ struct Last {
     leaf: Hash,
     seq: u64,
     place: u64,
-    commit: u64,
+    commit: Option<u64>,
     reported: bool,
 }
 
@@ -90,7 +97,7 @@ impl LogChain {
 
     /// The commit that wrote the last line.
     pub(super) fn last_commit(&self) -> Option<u64> {
-        self.last.map(|last| last.commit)
+        self.last.and_then(|last| last.commit)
     }
 
     /// The last line's seq, and whether something is already known about it.
@@ -114,24 +121,22 @@ impl LogChain {
         link: Link<'_>,
         genesis: Option<Hash>,
         confirmed: bool,
-        found: &mut impl FnMut(ChainFinding),
+        findings: &mut LogFindings<'_>,
     ) -> bool {
         let prev: Option<[u8; 32]> = hex_array(link.prev);
         let prev = prev.map(Hash::from);
-        let mut reported = link.reported;
-        let mut finding = |code, seq, detail| {
-            let Link { place, commit, .. } = link;
-            found(ChainFinding { code, place, seq, commit, detail });
-        };
+        let Link { leaf, place, commit, mut reported, .. } = link;
+        let here = Last { leaf, seq: link.seq, place, commit, reported };
 
         if link.seq != self.next_seq {
             // A line that carries the right hash is in its place, and only its number was changed.
             let in_place = prev.is_some() && self.last.map(|last| last.leaf) == prev;
             if !in_place && link.seq < self.next_seq {
-                finding(LINE_SEQ, link.seq, format!("expected line {}", self.next_seq));
+                findings.add(LINE_SEQ, &here, Detail::unequal("it was there before", self.next_seq, link.seq));
                 return false;
             }
-            finding(LINE_SEQ, self.next_seq, format!("found line {}", link.seq));
+            let missing = Last { seq: self.next_seq, ..here };
+            findings.add(LINE_SEQ, &missing, Detail::unequal("another line stands here", self.next_seq, link.seq));
             reported = true;
             if !in_place {
                 self.lost = true;
@@ -140,23 +145,26 @@ impl LogChain {
                 return true;
             }
         }
-        let Link { leaf, place, commit, .. } = link;
-        let mut line = Last { leaf, seq: self.next_seq, place, commit, reported };
+        let mut line = Last { seq: self.next_seq, reported, ..here };
         if self.last.is_some() {
-            self.resolve(prev, found);
+            self.resolve(prev, findings);
         }
         match (self.last, prev) {
             (None, _) => {
                 if let Some(genesis) = genesis.filter(|genesis| !self.lost && Some(*genesis) != prev) {
-                    let detail = format!("expected prev {genesis}");
-                    found(ChainFinding { code: LINE_GENESIS, place, seq: line.seq, commit, detail });
+                    findings.add(
+                        LINE_GENESIS,
+                        &line,
+                        Detail::unequal("its prev is not its log's genesis", genesis, shown(link.prev)),
+                    );
                     line.reported = true;
                 }
             }
             (Some(last), Some(prev)) if prev != last.leaf && !confirmed => self.open_dispute(last, line, prev),
             (Some(last), Some(prev)) if prev != last.leaf => {
-                let detail = format!("it carries {prev}, but the line before hashes to {}, as was signed", last.leaf);
-                found(ChainFinding { code: LINE_CHAIN, place, seq: line.seq, commit, detail });
+                let detail =
+                    Detail::unequal("it carries another hash of the line before than was signed", last.leaf, prev);
+                findings.add(LINE_CHAIN, &line, detail);
                 line.reported = true;
                 self.append(last.leaf);
             }
@@ -170,7 +178,8 @@ impl LogChain {
     fn start_at(&mut self, link: Link<'_>) {
         let Link { seq, leaf, place, commit, reported, .. } = link;
         self.last = Some(Last { leaf, seq, place, commit, reported });
-        self.next_seq = seq + 1;
+        // A line that is none may carry any number.
+        self.next_seq = seq.saturating_add(1);
     }
 
     fn open_dispute(&mut self, line: Last, successor: Last, claimed: Hash) {
@@ -183,36 +192,38 @@ impl LogChain {
     /// What the next line tells of a dispute: if it disagrees with the successor, that one was changed, and what it
     /// says of the line before it is worth nothing. Else the successor is as it was written, truly or not: the signed
     /// root must tell, and failing that, it is believed.
-    fn resolve(&mut self, prev: Option<Hash>, found: &mut impl FnMut(ChainFinding)) {
+    fn resolve(&mut self, prev: Option<Hash>, findings: &mut LogFindings<'_>) {
         let (Some(dispute), Some(last)) = (&mut self.dispute, self.last) else { return };
         if prev == Some(last.leaf) {
             dispute.vouched = true;
         } else if dispute.vouched {
-            self.settle(Side::Claimed, found);
+            self.settle(Side::Claimed, findings);
         } else {
-            self.settle(Side::Computed, found);
+            self.settle(Side::Computed, findings);
             // The last line is the changed one, and was just reported: its successor knows its hash.
             self.last = Some(Last { leaf: prev.unwrap_or(last.leaf), reported: true, ..last });
         }
     }
 
     /// Ends a dispute, if there is one.
-    pub(super) fn settle(&mut self, side: Side, found: &mut impl FnMut(ChainFinding)) {
+    pub(super) fn settle(&mut self, side: Side, findings: &mut LogFindings<'_>) {
         let Some(dispute) = self.dispute.take() else { return };
         let (computed, claimed) = (dispute.line.leaf, dispute.claimed);
         let (line, detail) = match side {
-            Side::Claimed => (dispute.line, format!("it hashes to {computed}, but the next line carries {claimed}")),
+            Side::Claimed => {
+                (dispute.line, Detail::unequal("its hash is not the one that the next line carries", claimed, computed))
+            }
             Side::Computed => {
                 self.tree = dispute.computed_tree;
                 if let Some(last) = self.last.as_mut().filter(|last| last.seq == dispute.successor.seq) {
                     last.reported = true;
                 }
-                (dispute.successor, format!("it carries {claimed}, but the line before hashes to {computed}"))
+                let detail = Detail::unequal("it carries another hash than the line before has", computed, claimed);
+                (dispute.successor, detail)
             }
         };
         if !line.reported {
-            let Last { place, seq, commit, .. } = line;
-            found(ChainFinding { code: LINE_CHAIN, place, seq, commit, detail });
+            findings.add(LINE_CHAIN, &line, detail);
         }
     }
 

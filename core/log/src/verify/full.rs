@@ -1,14 +1,16 @@
 //! The verifier of a whole deployment: every record from the first line to the newest checkpoint.
 
-use super::chain::{Link, Side};
-use super::generation::{Generation, OpenCommit};
-use super::remembered::RememberedCheckpoint;
+use super::chain::{Link, LogFindings, Side};
+use super::generation::{Generation, Log, OpenCommit};
+use super::memory::Memory;
+use super::remembered::{Kept, Reached};
 use super::salvage::salvage;
 use crate::checkpoint::Checkpoint;
+use crate::codec::hex_encode;
 use crate::commit::CommitLeaf;
 use crate::epoch::EpochCertificate;
 use crate::error::FormatError;
-use crate::hash::{Hash, leaf_hash};
+use crate::hash::leaf_hash;
 use crate::heads::{LogStatus, TenantHead};
 use crate::line::{LineReason, parse_line};
 use crate::note::{Note, NoteError};
@@ -29,7 +31,7 @@ pub struct Verifier {
     /// No certificate is signed by the root key: whatever rests on certificates goes unsaid, it was said once.
     root_unknown: bool,
     deployment: Option<[u8; 16]>,
-    remembered: RememberedCheckpoint,
+    kept: Kept,
     generation: Option<Generation>,
     /// What the generation before ended with.
     ended: Option<Ended>,
@@ -54,31 +56,32 @@ struct Totals {
     commits: u64,
     logs: u64,
     epochs: u64,
+    signatures: u64,
+    /// How many lines there were when a good signature last spoke for the generation's.
+    sealed: u64,
+    /// How many lines none speaks for, of the generations before.
+    unsealed: u64,
+    range: Option<Range>,
     first_time: Option<u64>,
     last_time: Option<u64>,
     checkpoint: Option<String>,
 }
 
 impl Verifier {
-    /// Verifies the deployment of this origin (in generation 1) against its root of trust, and against a checkpoint
-    /// note that was kept from before.
-    pub fn new(origin: &Origin, root: &RootKey, remembered: Option<&[u8]>) -> Self {
-        Self::with_findings(origin, root, remembered, Findings::default())
+    /// Verifies the deployment of this origin (in generation 1) against its root of trust, and against what was kept of
+    /// its log: a [`Memory`], or a checkpoint's note if there is one.
+    pub fn new(origin: &Origin, root: &RootKey, memory: impl Into<Memory>) -> Self {
+        Self::with_findings(origin, root, memory.into(), Findings::default())
     }
 
-    pub(crate) fn with_findings(
-        origin: &Origin,
-        root: &RootKey,
-        remembered: Option<&[u8]>,
-        mut findings: Findings,
-    ) -> Self {
+    pub(crate) fn with_findings(origin: &Origin, root: &RootKey, memory: Memory, mut findings: Findings) -> Self {
         let origin = origin.at_generation(1);
         let root_key = root.for_origin(&origin);
         if root_key.is_none() {
             findings.add(ROOT_KEY, &At::default(), "the root key given is another deployment's");
         }
         Self {
-            remembered: RememberedCheckpoint::new(remembered, &mut findings),
+            kept: Kept::new(memory, &mut findings),
             root: root.to_string(),
             root_unknown: root_key.is_none(),
             root_key,
@@ -102,14 +105,16 @@ impl Verifier {
         let expected = self.report.generations + 1;
         if k == 0 || k != expected {
             let code = if self.report.generations == 0 { GENERATION_MISSING } else { GENERATION };
-            self.findings.add(code, &at, format!("expected generation {expected}, found {k}"));
+            self.findings.add(code, &at, Detail::unequal("another generation stands here", expected, k));
         }
         match &self.ended {
             None if k == 1 && previous.is_some() => {
                 self.findings.add(GENERATION, &at, "the first generation follows none");
             }
-            Some(ended) if ended.head_log.is_some() && previous != ended.head_log => {
-                self.findings.add(GENERATION, &at, "it names another end of the generation before than that has");
+            Some(Ended { head_log: Some(ended), .. }) if previous.as_ref() != Some(ended) => {
+                let named = previous.map_or_else(|| "none".to_owned(), |previous| end_of(&previous));
+                let detail = Detail::unequal("it names another end of the generation before", end_of(ended), named);
+                self.findings.add(GENERATION, &at, detail);
             }
             _ => {}
         }
@@ -121,8 +126,10 @@ impl Verifier {
     pub fn tenant(&mut self, position: u32, tenant_ref: [u8; 16], status: LogStatus) {
         self.place += 1;
         match &mut self.generation {
-            Some(generation) if !generation.started => generation.starting.push((position, tenant_ref, status)),
-            _ => self.misplaced("a tenant after the first commit"),
+            Some(generation) if !generation.started && !generation.epoch_read => {
+                generation.starting.push((position, tenant_ref, status));
+            }
+            _ => self.misplaced("a tenant after the first certificate or commit"),
         }
     }
 
@@ -133,6 +140,7 @@ impl Verifier {
         let Some(generation) = self.generation.as_mut().filter(|generation| !generation.checkpoint_read) else {
             return self.misplaced("an epoch outside of a generation's commits");
         };
+        generation.epoch_read = true;
         let Some(root_key) = &self.root_key else { return };
         let at = At { place: self.place, commit: Some(generation.next_n), ..At::default() };
         let certificate = match EpochCertificate::open(note, root_key, &generation.origin) {
@@ -152,8 +160,12 @@ impl Verifier {
         };
         self.root_unknown = false;
         self.report.epochs += 1;
-        if *self.deployment.get_or_insert(certificate.deployment) != certificate.deployment {
-            self.findings.add(EPOCH_FORMAT, &at, "it is another deployment's than the certificate before");
+        self.report.signatures += 1;
+        let deployment = *self.deployment.get_or_insert(certificate.deployment);
+        if deployment != certificate.deployment {
+            let (before, now) = (hex_encode(&deployment), hex_encode(&certificate.deployment));
+            let detail = Detail::unequal("it is another deployment's than the certificate before", before, now);
+            self.findings.add(EPOCH_FORMAT, &at, detail);
         }
         if generation.epochs.contains_key(&certificate.epoch) {
             return self.findings.add(
@@ -163,11 +175,14 @@ impl Verifier {
             );
         }
         let head_log = &generation.head_log;
-        let seen = (certificate.seen_size, certificate.seen_root);
-        let known = generation.head_log_lost || seen == (head_log.size(), head_log.root());
-        if !known {
-            let detail = format!("epoch {} saw {} commits with root {}", certificate.epoch, seen.0, seen.1);
-            self.findings.add(EPOCH_SEEN, &at, detail);
+        let seen = PreviousGeneration { size: certificate.seen_size, root: certificate.seen_root };
+        let here = PreviousGeneration { size: head_log.size(), root: head_log.root() };
+        if seen == here && !generation.head_log_lost {
+            // What it saw is signed with it.
+            self.report.sealed = self.report.entries;
+        } else if !generation.head_log_lost {
+            let detail = format!("epoch {} saw another log", certificate.epoch);
+            self.findings.add(EPOCH_SEEN, &at, Detail::unequal(detail, end_of(&here), end_of(&seen)));
         }
         generation.add_epoch(certificate, note);
     }
@@ -186,14 +201,14 @@ impl Verifier {
                 None if generation.origin.generation() == 1 => {
                     matches!(generation.starting[..], [(0, _, LogStatus::Open)])
                 }
+                // Then with anything that has the form.
                 None => true,
             };
-            if !expected {
+            if !generation.start() || !expected {
                 let at = At { place: self.place, ..At::default() };
                 let detail = "it does not start with sys alone, or with the tenants the generation before ended with";
                 self.findings.add(TENANT_SET, &at, detail);
             }
-            generation.start(self.place, &mut self.findings);
         }
         self.report.commits += 1;
         let mut open =
@@ -205,7 +220,8 @@ impl Verifier {
                     open.n = leaf.n;
                 }
                 if leaf.n != open.n {
-                    self.findings.add(COMMIT_SEQ, &open.at(), format!("found commit {}", leaf.n));
+                    let detail = Detail::unequal("another commit stands here", open.n, leaf.n);
+                    self.findings.add(COMMIT_SEQ, &open.at(), detail);
                     if leaf.n > open.n {
                         generation.renumbered = Some(open.n + 1);
                         generation.head_log_lost = true;
@@ -215,8 +231,9 @@ impl Verifier {
                         open.skipped = true;
                     }
                 }
-                if generation.last_leaf.is_some_and(|last| leaf.time < last.time) && !open.skipped {
-                    self.findings.add(COMMIT_TIME, &open.at(), format!("its time is {}", leaf.time));
+                if let Some(last) = generation.last_leaf.filter(|last| leaf.time < last.time && !open.skipped) {
+                    let detail = format!("its time is {}, after {}", leaf.time, last.time);
+                    self.findings.add(COMMIT_TIME, &open.at(), detail);
                 }
                 self.report.first_time.get_or_insert(leaf.time);
                 self.report.last_time = Some(leaf.time);
@@ -248,15 +265,14 @@ impl Verifier {
         let (name, mut link) = match &parsed {
             Ok(line) => {
                 let place = self.place;
-                let link =
-                    Link { seq: line.seq, prev: line.prev, leaf: leaf_hash(bytes), place, commit: n, reported: false };
-                (line.log, link)
+                let (seq, prev, leaf) = (line.seq, line.prev, leaf_hash(bytes));
+                (line.log, Link { seq, prev, leaf, place, commit: Some(n), reported: false })
             }
             Err(error) => {
                 let later = matches!(error.reason, LineReason::UnsupportedVersion(_));
                 let code = if later { LINE_VERSION } else { LINE_FORMAT };
                 let salvaged =
-                    salvage(bytes, self.place, n).filter(|(name, _)| generation.origin.log_of(name).is_some());
+                    salvage(bytes, self.place, Some(n)).filter(|(name, _)| generation.origin.log_of(name).is_some());
                 let at = At {
                     log: salvaged.as_ref().map(|(name, _)| *name),
                     seq: salvaged.as_ref().map(|(_, link)| link.seq),
@@ -295,11 +311,12 @@ impl Verifier {
         if let (Ok(line), Some(leaf)) = (&parsed, &leaf) {
             let at = At { log: Some(name), seq: Some(line.seq), ..at.clone() };
             if line.ep != leaf.epoch {
-                findings.add(LINE_EPOCH, &at, format!("it names epoch {}, and its commit {}", line.ep, leaf.epoch));
+                let detail = Detail::unequal("it names another epoch than its commit", leaf.epoch, line.ep);
+                findings.add(LINE_EPOCH, &at, detail);
                 link.reported = true;
             }
             if line.ts != leaf.time {
-                findings.add(LINE_TIME, &at, format!("its time is {}, and its commit's {}", line.ts, leaf.time));
+                findings.add(LINE_TIME, &at, Detail::unequal("its time is not its commit's", leaf.time, line.ts));
                 link.reported = true;
             }
         }
@@ -312,17 +329,12 @@ impl Verifier {
         } else {
             key.map(|key| genesis_hash(&log.origin, &key.public_key(), generation.previous.as_ref()))
         };
-        let origin = &log.origin;
-        let taken = log.chain.follow(link, genesis, confirmed, &mut |found| {
-            let at = At {
-                place: found.place,
-                log: Some(origin.as_str()),
-                seq: Some(found.seq),
-                commit: Some(found.commit),
-                ..At::default()
-            };
-            findings.add(found.code, &at, found.detail);
-        });
+        let Log { chain, origin, .. } = log;
+        let (seq, leaf) = (link.seq, link.leaf);
+        let taken = chain.follow(link, genesis, confirmed, &mut LogFindings { log: origin, findings });
+        if taken {
+            self.kept.line(name, seq, leaf, Some(n), self.place);
+        }
         generation.counts_lost |= !taken || log.chain.is_lost();
         if let (0, Ok(line), true) = (index, &parsed, taken) {
             let at = At { log: Some(name), seq: Some(line.seq), ..at };
@@ -347,15 +359,17 @@ impl Verifier {
             Err(error) => return self.findings.add(CHECKPOINT_FORMAT, &at, error.to_string()),
         };
         if checkpoint.origin != generation.origin.heads() {
-            return self.findings.add(CHECKPOINT_ORIGIN, &at, format!("expected {}", generation.origin.heads()));
+            let detail = Detail::unequal("it is of another log", generation.origin.heads(), shown(&checkpoint.origin));
+            return self.findings.add(CHECKPOINT_ORIGIN, &at, detail);
         }
         if checkpoint.size != generation.next_n || checkpoint.size == 0 {
             let at = At { commit: Some(checkpoint.size.min(generation.next_n)), ..at };
-            let detail = format!("it signs {} commits, and there are {}", checkpoint.size, generation.next_n);
+            let detail = Detail::unequal("it signs another number of commits", generation.next_n, checkpoint.size);
             return self.findings.add(CHECKPOINT_SIZE, &at, detail);
         }
-        if checkpoint.root != generation.head_log.root() && !generation.head_log_lost {
-            let detail = format!("it signs {}, and the commits give {}", checkpoint.root, generation.head_log.root());
+        let root = generation.head_log.root();
+        if checkpoint.root != root && !generation.head_log_lost {
+            let detail = Detail::unequal("the commits are not those it signs", checkpoint.root, root);
             self.findings.add(CHECKPOINT_ROOT, &at, detail);
         }
         let epoch = generation.last_leaf.and_then(|leaf| generation.epochs.get(&leaf.epoch));
@@ -363,7 +377,13 @@ impl Verifier {
         let Some(epoch) = epoch else { return };
         match note.verify(&[&epoch.certificate.key]) {
             Err(error) => self.findings.add(CHECKPOINT_SIGNATURE, &at, error.to_string()),
-            Ok(_) => generation.checkpoint = Some(note.to_text()),
+            Ok(_) => {
+                generation.checkpoint = Some(note.to_text());
+                self.report.signatures += 1;
+                if checkpoint.root == root {
+                    self.report.sealed = self.report.entries;
+                }
+            }
         }
     }
 
@@ -387,10 +407,12 @@ impl Verifier {
             let at = At { place: self.place + 1, ..At::default() };
             self.findings.add(GENERATION_MISSING, &at, "there is nothing to verify");
         }
-        let remembered = self.remembered.finish(last.as_ref(), self.place + 1, &mut self.findings);
+        self.kept.finish(last.as_ref().filter(|_| !self.truncated), self.place + 1, &mut self.findings);
+        let ((remembered_count, remembered), (receipts_count, receipts)) =
+            (self.kept.outcome(false), self.kept.outcome(true));
         let verdict = self.findings.verdict();
         let (findings, findings_omitted) = self.findings.take();
-        let Totals { generations, entries, commits, logs, epochs, first_time, last_time, checkpoint } = self.report;
+        let totals = self.report;
         let ok = verdict == Verdict::Ok;
         Report {
             verdict,
@@ -400,44 +422,56 @@ impl Verifier {
             root: self.root,
             origin: Some(self.origin.to_string()),
             log: None,
-            generations,
-            entries,
-            commits,
-            logs,
-            epochs,
-            first_time,
-            last_time,
+            generation: last.map(|last| last.generation()),
+            generations: totals.generations,
+            range: totals.range,
+            entries: totals.entries,
+            commits: totals.commits,
+            logs: totals.logs,
+            epochs: totals.epochs,
+            signatures: totals.signatures + self.kept.signatures,
+            unsealed_entries: totals.unsealed,
+            first_time: totals.first_time,
+            last_time: totals.last_time,
             remembered,
-            checkpoint: checkpoint.filter(|_| ok),
+            remembered_count,
+            receipts,
+            receipts_count,
+            checkpoint: totals.checkpoint.filter(|_| ok),
+            verifier: VERIFIER,
         }
     }
 
     /// The records stop in the middle: the commit being read can't be judged, nor what would have come.
     pub(crate) fn truncate(&mut self) {
         self.truncated = true;
-        self.remembered.give_up();
+        self.kept.give_up();
         if let Some(generation) = &mut self.generation {
             generation.commit = None;
         }
         self.findings.add(BUNDLE_TRUNCATED, &At { place: self.place + 1, ..At::default() }, "there is no end record");
     }
 
-    pub(crate) fn add_finding(&mut self, code: FindingCode, detail: String) {
+    #[cfg_attr(feature = "testing", track_caller)]
+    pub(crate) fn add_finding(&mut self, code: FindingCode, detail: Detail) {
         self.place += 1;
-        self.findings.add(code, &At { place: self.place, ..At::default() }, detail);
+        self.findings.keep(code, &At { place: self.place, ..At::default() }, detail);
     }
 
+    #[cfg_attr(feature = "testing", track_caller)]
     fn misplaced(&mut self, what: &str) {
-        self.findings.add(BUNDLE_RECORD, &At { place: self.place, ..At::default() }, what);
+        self.findings.keep(BUNDLE_RECORD, &At { place: self.place, ..At::default() }, what.into());
     }
 
     fn close_commit(&mut self) {
         let Some(generation) = &mut self.generation else { return };
         let Some(commit) = generation.close_commit(self.root_unknown, &mut self.findings) else { return };
-        if !commit.skipped && self.remembered.is_at(&generation.origin.heads(), commit.n.saturating_add(1)) {
-            let epoch = commit.leaf.and_then(|leaf| generation.epochs.get(&leaf.epoch));
-            let key = epoch.map(|epoch| &epoch.certificate.key);
-            self.remembered.reach(generation.head_log.root(), key, commit.at().place);
+        let size = commit.n.saturating_add(1);
+        if !commit.skipped && self.kept.is_at(size) {
+            let epoch = commit.leaf.and_then(|leaf| Some((leaf.epoch, generation.epochs.get(&leaf.epoch)?)));
+            let epoch = epoch.map(|(number, epoch)| (number, epoch.certificate.key.clone()));
+            let reached = Reached { root: generation.head_log.root(), epoch, place: commit.at().place };
+            self.kept.reach(&generation.origin.heads(), size, &reached);
         }
     }
 
@@ -453,15 +487,23 @@ impl Verifier {
             // Every way here has its own finding. Should one be forgotten, nothing unsigned passes for verified.
             self.findings.add(CHECKPOINT_SIGNATURE, &at, "no checkpoint was verified");
         }
-        let keys: Vec<_> = generation.epochs.values().map(|epoch| &epoch.certificate.key).collect();
+        let keys = generation.epochs.iter().map(|(number, epoch)| (*number, &epoch.certificate.key)).collect();
         let size = generation.next_n;
-        self.remembered.end_of_log(&generation.origin.heads(), size, at.place, &keys, &mut self.findings);
+        self.kept.end_of_log(&generation.origin.heads(), size, at.place, &keys, &mut self.findings);
+        self.report.unsealed += self.report.entries - self.report.sealed;
+        self.report.sealed = self.report.entries;
+        self.report.range = size.checked_sub(1).map(|last| Range { first: 0, last });
         self.report.logs += generation.logs.len() as u64;
         self.report.checkpoint = generation.checkpoint.take();
-        let root: Hash = generation.head_log.root();
+        let root = generation.head_log.root();
         self.ended = Some(Ended {
             head_log: (!generation.head_log_lost).then_some(PreviousGeneration { size, root }),
             tenants: generation.tenants(),
         });
     }
+}
+
+/// A head log's size and root, for a finding.
+fn end_of(head_log: &PreviousGeneration) -> String {
+    format!("{} commits with root {}", head_log.size, head_log.root)
 }

@@ -1,6 +1,6 @@
 //! One generation of a deployment's log, replayed: its logs, its heads, its head log, its epochs.
 
-use super::chain::{LogChain, Side};
+use super::chain::{LogChain, LogFindings, Side};
 use crate::commit::{CommitLeaf, stats_hash};
 use crate::epoch::{EpochCertificate, EpochFingerprint};
 use crate::hash::Hash;
@@ -52,6 +52,8 @@ pub(super) struct Generation {
     pub(super) previous: Option<PreviousGeneration>,
     pub(super) starting: Vec<(u32, [u8; 16], LogStatus)>,
     pub(super) started: bool,
+    /// A certificate was there, however it looked: the generation's tenants come before.
+    pub(super) epoch_read: bool,
     /// `sys` is the first.
     pub(super) logs: Vec<Log>,
     pub(super) by_ref: HashMap<[u8; 16], usize>,
@@ -85,6 +87,7 @@ impl Generation {
             previous,
             starting: Vec::new(),
             started: false,
+            epoch_read: false,
             logs: Vec::new(),
             by_ref: HashMap::new(),
             heads: HeadsTree::new(),
@@ -106,27 +109,30 @@ impl Generation {
         }
     }
 
-    /// Builds the heads tree the generation starts with.
-    pub(super) fn start(&mut self, place: u64, findings: &mut Findings) {
+    /// Builds the heads tree the generation starts with. False if what was read is none: `sys` is at position 0, and no
+    /// tenant and no position is there twice or beyond the tree.
+    #[must_use]
+    pub(super) fn start(&mut self) -> bool {
         self.started = true;
-        let at = At { place, ..At::default() };
-        let mut leaves = Vec::with_capacity(self.starting.len());
+        let mut is_tree = true;
         self.starting.sort_by_key(|(position, ..)| *position);
         if self.starting.first().is_none_or(|(position, ..)| *position != 0) {
-            findings.add(TENANT_SET, &at, "the generation does not start with sys at position 0");
+            is_tree = false;
             self.starting.insert(0, (0, [0; 16], LogStatus::Open));
         }
+        let mut leaves = Vec::with_capacity(self.starting.len());
         for (position, tenant_ref, status) in std::mem::take(&mut self.starting) {
             if self.by_ref.contains_key(&tenant_ref) {
-                findings.add(TENANT_SET, &at, "the generation starts with a tenant twice");
+                is_tree = false;
                 continue;
             }
             leaves.push((position, self.add_log(position, tenant_ref, status)));
         }
         match HeadsTree::from_leaves(&leaves) {
             Ok(heads) => self.heads = heads,
-            Err(error) => findings.add(TENANT_SET, &at, error.to_string()),
+            Err(_) => is_tree = false,
         }
+        is_tree
     }
 
     /// Adds an empty log and returns the leaf of its head.
@@ -290,7 +296,8 @@ impl Generation {
             let last = only.and_then(|log| log.chain.last());
             if !last.is_some_and(|(_, reported)| reported) {
                 let at = At { log: only.map(|log| log.origin.as_str()), seq: last.map(|(seq, _)| seq), ..commit.at() };
-                let detail = format!("the heads give the root {}, and it signs {}", self.heads.root(), leaf.heads_root);
+                let detail =
+                    Detail::unequal("the lines up to here give other heads", leaf.heads_root, self.heads.root());
                 findings.add(COMMIT_HEADS, &at, detail);
             }
         }
@@ -313,7 +320,7 @@ impl Generation {
 
     fn check_stats(&mut self, commit: &OpenCommit, counted: bool, findings: &mut Findings) {
         if !counted && self.stats_ok && !self.counts_lost {
-            let detail = format!("there are {} tenants and {} lines", self.logs.len(), self.lines);
+            let detail = format!("it does not count {} tenants and {} lines", self.logs.len(), self.lines);
             findings.add(COMMIT_STATS, &commit.at(), detail);
         }
         self.stats_ok = counted;
@@ -369,15 +376,5 @@ impl OpenCommit {
 }
 
 fn settle(log: &mut Log, side: Side, findings: &mut Findings) {
-    let Log { origin, chain, .. } = log;
-    chain.settle(side, &mut |found| {
-        let at = At {
-            place: found.place,
-            log: Some(origin.as_str()),
-            seq: Some(found.seq),
-            commit: Some(found.commit),
-            ..At::default()
-        };
-        findings.add(found.code, &at, found.detail);
-    });
+    log.chain.settle(side, &mut LogFindings { log: &log.origin, findings });
 }

@@ -6,7 +6,7 @@ use super::chain::Link;
 use crate::hash::leaf_hash;
 
 /// The log's name and the link of a line that is no line, if they are still in it.
-pub(super) fn salvage(line: &[u8], place: u64, commit: u64) -> Option<(&str, Link<'_>)> {
+pub(super) fn salvage(line: &[u8], place: u64, commit: Option<u64>) -> Option<(&str, Link<'_>)> {
     let log = text_after(line, b"\"log\":")?;
     let prev = text_after(line, b"\"prev\":")?;
     let digits = value_after(line, b"\"seq\":")?;
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_damaged_line_still_says_where_it_was() {
         let line = br#"{"act":"x","log": "d/sys","prev":"ab","seq": 7 ,"zz":"#;
-        let (log, link) = salvage(line, 1, 2).unwrap();
+        let (log, link) = salvage(line, 1, Some(2)).unwrap();
         assert_eq!((log, link.prev, link.seq, link.leaf), ("d/sys", "ab", 7, leaf_hash(line)));
         for line in [
             &b""[..],
@@ -44,7 +44,7 @@ mod tests {
             br#"{"log":"d","prev":"x","seq":}"#,
             br#"{"log":"","prev":"","seq":99999999999999999999999}"#,
         ] {
-            assert!(salvage(line, 1, 2).is_none());
+            assert!(salvage(line, 1, Some(2)).is_none());
         }
     }
 }

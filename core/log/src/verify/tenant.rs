@@ -2,8 +2,9 @@
 //!
 //! What only `sys` can tell, that the epoch was opened and not closed, is for the verifier of the whole deployment.
 
-use super::chain::{Link, LogChain, Side};
-use super::remembered::RememberedCheckpoint;
+use super::chain::{Link, LogChain, LogFindings, Side};
+use super::memory::Memory;
+use super::remembered::Kept;
 use super::salvage::salvage;
 use crate::checkpoint::Checkpoint;
 use crate::commit::CommitLeaf;
@@ -24,7 +25,7 @@ pub struct TenantVerifier {
     first: Origin,
     root: String,
     root_key: Option<VerifyingKey>,
-    remembered: RememberedCheckpoint,
+    kept: Kept,
     generation: Option<(Origin, Option<PreviousGeneration>)>,
     epoch: Option<EpochCertificate>,
     /// The certificate is there, however it looks.
@@ -45,25 +46,20 @@ pub struct TenantVerifier {
 }
 
 impl TenantVerifier {
-    /// Verifies one log of the deployment of this origin (in generation 1) against its root of trust, and against a
-    /// checkpoint note that was kept from before.
-    pub fn new(origin: &Origin, root: &RootKey, remembered: Option<&[u8]>) -> Self {
-        Self::with_findings(origin, root, remembered, Findings::default())
+    /// Verifies one log of the deployment of this origin (in generation 1) against its root of trust, and against what was
+    /// kept of it: a [`Memory`], or a checkpoint's note if there is one.
+    pub fn new(origin: &Origin, root: &RootKey, memory: impl Into<Memory>) -> Self {
+        Self::with_findings(origin, root, memory.into(), Findings::default())
     }
 
-    pub(crate) fn with_findings(
-        origin: &Origin,
-        root: &RootKey,
-        remembered: Option<&[u8]>,
-        mut findings: Findings,
-    ) -> Self {
+    pub(crate) fn with_findings(origin: &Origin, root: &RootKey, memory: Memory, mut findings: Findings) -> Self {
         let first = origin.at_generation(1);
         let root_key = root.for_origin(&first);
         if root_key.is_none() {
             findings.add(ROOT_KEY, &At::default(), "the root key given is another deployment's");
         }
         Self {
-            remembered: RememberedCheckpoint::new(remembered, &mut findings),
+            kept: Kept::new(memory, &mut findings),
             root: root.to_string(),
             root_key,
             first,
@@ -140,12 +136,12 @@ impl TenantVerifier {
         let (name, mut link) = match &parsed {
             Ok(line) => {
                 let (seq, prev, leaf) = (line.seq, line.prev, leaf_hash(bytes));
-                (line.log, Link { seq, prev, leaf, place: self.place, commit: 0, reported: false })
+                (line.log, Link { seq, prev, leaf, place: self.place, commit: None, reported: false })
             }
             Err(error) => {
                 let later = matches!(error.reason, LineReason::UnsupportedVersion(_));
                 let code = if later { LINE_VERSION } else { LINE_FORMAT };
-                let salvaged = salvage(bytes, self.place, 0);
+                let salvaged = salvage(bytes, self.place, None);
                 let seq = salvaged.as_ref().map_or(self.chain.size(), |(_, link)| link.seq);
                 findings.add(code, &At { seq: Some(seq), ..at.clone() }, error.to_string());
                 let Some((name, link)) = salvaged else { return };
@@ -174,10 +170,10 @@ impl TenantVerifier {
         // The key of another epoch than the checkpoint's is not in the bundle; the tree covers the line all the same.
         let key = self.epoch.as_ref().filter(|epoch| self.chain.size() == 0 && Some(epoch.epoch) == first_by);
         let genesis = key.map(|epoch| genesis_hash(log, &epoch.key.public_key(), previous.as_ref()));
-        self.chain.follow(link, genesis, false, &mut |found| {
-            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), ..At::default() };
-            findings.add(found.code, &at, found.detail);
-        });
+        let (seq, leaf) = (link.seq, link.leaf);
+        if self.chain.follow(link, genesis, false, &mut LogFindings { log, findings }) {
+            self.kept.line(name, seq, leaf, None, self.place);
+        }
     }
 
     /// The log's head, after its last line.
@@ -190,19 +186,16 @@ impl TenantVerifier {
         let (chain, findings) = (&mut self.chain, &mut self.findings);
         let side =
             if chain.is_disputed() && chain.root(Side::Computed) == root { Side::Computed } else { Side::Claimed };
-        chain.settle(side, &mut |found| {
-            let at = At { place: found.place, log: Some(log.as_str()), seq: Some(found.seq), ..At::default() };
-            findings.add(found.code, &at, found.detail);
-        });
+        chain.settle(side, &mut LogFindings { log, findings });
         let at = At { place: self.place, log: Some(log.as_str()), ..At::default() };
         if size != chain.size() {
             let at = At { seq: Some(size.min(chain.size())), ..at };
-            findings.add(HEAD_SIZE, &at, format!("it signs {size} lines, and there are {}", chain.size()));
+            findings.add(HEAD_SIZE, &at, Detail::unequal("it signs another number of lines", size, chain.size()));
         } else if chain.root(side) != root && !chain.is_lost() {
             // Every line but the last was vouched for by the next one.
             let last = chain.last();
             if !last.is_some_and(|(_, reported)| reported) {
-                let detail = format!("it signs {root}, and the lines give {}", chain.root(side));
+                let detail = Detail::unequal("the lines are not those it signs", root, chain.root(side));
                 findings.add(HEAD_ROOT, &At { seq: last.map(|(seq, _)| seq), ..at }, detail);
             }
         }
@@ -260,7 +253,10 @@ impl TenantVerifier {
         }
         let origin = self.generation.as_ref().map(|(origin, _)| origin);
         let at_end = self.place + 1;
-        let remembered = self.remembered.finish(origin.filter(|_| !self.truncated), at_end, &mut self.findings);
+        self.kept.finish(origin.filter(|_| !self.truncated), at_end, &mut self.findings);
+        let ((remembered_count, remembered), (receipts_count, receipts)) =
+            (self.kept.outcome(false), self.kept.outcome(true));
+        let generation = origin.map(Origin::generation);
         let verdict = self.findings.verdict();
         let (findings, findings_omitted) = self.findings.take();
         let ok = verdict == Verdict::Ok;
@@ -272,15 +268,23 @@ impl TenantVerifier {
             root: self.root,
             origin: Some(self.first.to_string()),
             log: self.log.as_ref().map(|(_, _, log)| log.to_string()),
-            generations: self.generation.is_some().into(),
+            generation,
+            generations: generation.is_some().into(),
+            range: self.chain.size().checked_sub(1).map(|last| Range { first: 0, last }),
             entries: self.entries,
             commits: self.commit_read.into(),
             logs: self.log.is_some().into(),
             epochs: self.epoch.is_some().into(),
+            signatures: u64::from(self.epoch.is_some()) + u64::from(checkpoint.is_some()) + self.kept.signatures,
+            unsealed_entries: if ok { 0 } else { self.entries },
             first_time: self.times.map(|(first, _)| first),
             last_time: self.times.map(|(_, last)| last),
             remembered,
+            remembered_count,
+            receipts,
+            receipts_count,
             checkpoint: checkpoint.filter(|_| ok),
+            verifier: VERIFIER,
         }
     }
 
@@ -313,14 +317,16 @@ impl TenantVerifier {
         let tree_size_max = u64::from(HEADS_LEAVES_MAX);
         let well_sized =
             tree_size.is_power_of_two() && (u64::from(HEADS_LEAVES_MIN)..=tree_size_max).contains(tree_size);
-        if !well_sized || !verify_inclusion((*position).into(), *tree_size, &head.leaf(), heads_proof, &leaf.heads_root)
-        {
-            let at = At { place: *head_place, log: Some(log.as_str()), ..At::default() };
-            findings.add(HEAD_PROOF, &at, format!("at position {position} of a heads tree of {tree_size} leaves"));
+        let position_at = At { place: *head_place, log: Some(log.as_str()), ..At::default() };
+        if !well_sized {
+            findings.add(HEAD_PROOF, &position_at, format!("there is no heads tree of {tree_size} leaves"));
+        } else if !verify_inclusion((*position).into(), *tree_size, &head.leaf(), heads_proof, &leaf.heads_root) {
+            let detail = format!("it is not at position {position} of a heads tree of {tree_size} leaves");
+            findings.add(HEAD_PROOF, &position_at, detail);
         }
         if let Some((_, last)) = self.times.filter(|(_, last)| *last > leaf.time) {
-            let at = At { log: Some(log.as_str()), ..at.clone() };
-            findings.add(LINE_TIME, &at, format!("its last line is of {last}, after the commit's {}", leaf.time));
+            let at = At { log: Some(log.as_str()), seq: self.chain.last().map(|(seq, _)| seq), ..at.clone() };
+            findings.add(LINE_TIME, &at, format!("its last line is of {last}, after its commit's {}", leaf.time));
         }
 
         let note = match Note::parse(bytes) {
@@ -339,17 +345,21 @@ impl TenantVerifier {
         };
         let at = At { commit: Some(leaf.n), ..at };
         if checkpoint.origin != origin.heads() {
-            findings.add(CHECKPOINT_ORIGIN, &at, format!("expected {}", origin.heads()));
+            let detail = Detail::unequal("it is of another log", origin.heads(), shown(&checkpoint.origin));
+            findings.add(CHECKPOINT_ORIGIN, &at, detail);
             return None;
         }
         // Only the last leaf says which epoch must have signed, and only its heads are the newest.
-        let is_last = leaf.n.checked_add(1) == Some(checkpoint.size);
-        if !is_last || !verify_inclusion(leaf.n, checkpoint.size, &leaf.leaf(), commit_proof, &checkpoint.root) {
-            findings.add(COMMIT_PROOF, &at, format!("under a checkpoint of size {}", checkpoint.size));
+        let size = leaf.n.saturating_add(1);
+        if size != checkpoint.size {
+            findings.add(COMMIT_PROOF, &at, Detail::unequal("the checkpoint signs another end", size, checkpoint.size));
+        } else if !verify_inclusion(leaf.n, checkpoint.size, &leaf.leaf(), commit_proof, &checkpoint.root) {
+            findings.add(COMMIT_PROOF, &at, format!("it is not in the checkpoint of size {}", checkpoint.size));
         }
         let epoch = self.epoch.as_ref()?;
         if epoch.epoch != leaf.epoch {
-            findings.add(EPOCH_UNCERTIFIED, &at, format!("epoch {}", leaf.epoch));
+            let detail = Detail::unequal("the certificate is of another epoch", leaf.epoch, epoch.epoch);
+            findings.add(EPOCH_UNCERTIFIED, &at, detail);
             return None;
         }
         if !(epoch.opened..=epoch.hard_limit).contains(&leaf.time) {
@@ -360,30 +370,32 @@ impl TenantVerifier {
             findings.add(CHECKPOINT_SIGNATURE, &at, error.to_string());
             return None;
         }
-        self.remembered.one_log(&checkpoint, &epoch.key, at.place, findings);
+        self.kept.one_log(log.as_str(), &checkpoint, (epoch.epoch, &epoch.key), at.place, findings);
         Some(note.to_text())
     }
 
     /// The records stop before their end.
     pub(crate) fn truncate(&mut self) {
         self.truncated = true;
-        self.remembered.give_up();
+        self.kept.give_up();
         let at = At { place: self.place + 1, ..At::default() };
         self.findings.add(BUNDLE_TRUNCATED, &at, "there is no end record");
     }
 
-    pub(crate) fn add_finding(&mut self, code: FindingCode, detail: String) {
+    #[cfg_attr(feature = "testing", track_caller)]
+    pub(crate) fn add_finding(&mut self, code: FindingCode, detail: Detail) {
         self.place += 1;
         let at = self.at();
-        self.findings.add(code, &at, detail);
+        self.findings.keep(code, &at, detail);
     }
 
     fn at(&self) -> At<'static> {
         At { place: self.place, ..At::default() }
     }
 
+    #[cfg_attr(feature = "testing", track_caller)]
     fn misplaced(&mut self, what: &str) {
         let at = self.at();
-        self.findings.add(BUNDLE_RECORD, &at, what);
+        self.findings.keep(BUNDLE_RECORD, &at, what.into());
     }
 }

@@ -160,7 +160,7 @@ fn the_report_reads_well_and_is_json() {
     let room = Room::busy();
     let report = verify(&room.bundle(), &room.root_key(), None);
     let text = report.to_string();
-    assert!(text.starts_with("OK\norigin       example.com/keys\n"), "{text}");
+    assert!(text.starts_with("OK\n\norigin       example.com/keys\n"), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((json["verdict"].as_str(), json["completeness"].as_str()), (Some("OK"), Some("full-range")));
     let mut bundle = room.bundle();

@@ -5,6 +5,31 @@ use strongroom_log::*;
 
 pub(crate) const ROOT_SEED: [u8; 32] = [200; 32];
 
+/// The logs of the busy room.
+const SYS: usize = 0;
+const A: usize = 1;
+const B: usize = 2;
+const C: usize = 3;
+
+/// What the busy room does, a commit each.
+const BUSY: [fn(&mut Room); 15] = [
+    |room| _ = room.open_epoch(),
+    |room| _ = room.create_tenant(),
+    |room| _ = room.create_tenant(),
+    |room| room.commit(0, &[op(A), op(B), op(A), op(A)]),
+    |room| _ = room.open_epoch(),
+    |room| room.commit(1, &[op(B), op(B)]),
+    |room| room.commit(0, &[op(A)]),
+    |room| room.commit(1, &[op(A), op(B), op(A), op(SYS)]),
+    |room| _ = room.open_epoch(),
+    |room| room.close_epoch(0, 2),
+    |room| room.commit(2, &[op(A), op(A), op(B), op(A)]),
+    |room| _ = room.create_tenant_by(1),
+    |room| room.commit(1, &[op(C), op(A)]),
+    |room| room.close_tenant(C),
+    |room| room.commit(2, &[op(A), op(B)]),
+];
+
 /// One line to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Op {
@@ -41,6 +66,8 @@ pub(crate) struct Log {
     pub(crate) tree: Frontier,
     pub(crate) prev: Option<Hash>,
     pub(crate) lines: Vec<Vec<u8>>,
+    /// The commit of each line.
+    pub(crate) commits: Vec<usize>,
 }
 
 #[derive(Clone)]
@@ -74,6 +101,8 @@ pub(crate) struct Room {
     /// The checkpoint of every commit.
     pub(crate) checkpoints: Vec<String>,
     pub(crate) twist: Twist,
+    /// What the certificates say to have seen, where it is not what there is.
+    pub(crate) seen: Vec<Hash>,
     pub(crate) time: u64,
     pub(crate) lines: u64,
 }
@@ -101,6 +130,7 @@ impl Room {
             events: vec![Event::Generation(1, None)],
             checkpoints: Vec::new(),
             twist: Twist::default(),
+            seen: Vec::new(),
             time: 1_790_000_000_000_000,
             lines: 0,
         };
@@ -108,23 +138,20 @@ impl Room {
         room
     }
 
-    /// With the given numbers of lines in two tenants, all kinds of things in between, and three epochs.
+    /// Two tenants and a short-lived third, all kinds of things in between, three epochs that interleave: fifteen commits.
     pub(crate) fn busy() -> Self {
-        let mut room = Self::new();
-        let (a, b) = (room.create_tenant(), room.create_tenant());
-        room.commit(0, &[op(a), op(b), op(a), op(a)]);
-        room.open_epoch();
-        room.commit(1, &[op(b), op(b)]);
-        room.commit(0, &[op(a)]);
-        room.commit(1, &[op(a), op(b), op(a), op(0)]);
-        room.open_epoch();
-        room.close_epoch(0, 2);
-        room.commit(2, &[op(a), op(a), op(b), op(a)]);
-        let c = room.create_tenant_by(1);
-        room.commit(1, &[op(c), op(a)]);
-        room.close_tenant(c);
-        room.commit(2, &[op(a), op(b)]);
-        room
+        Self::bare().busier(0, BUSY.len())
+    }
+
+    /// The busy room as it was after so many commits.
+    pub(crate) fn busy_to(commits: usize) -> Self {
+        Self::bare().busier(0, commits)
+    }
+
+    /// Goes on like the busy room, from its commit `from` to before its commit `to`.
+    pub(crate) fn busier(mut self, from: usize, to: usize) -> Self {
+        BUSY[from..to].iter().for_each(|step| step(&mut self));
+        self
     }
 
     pub(crate) fn root_key(&self) -> RootKey {
@@ -137,7 +164,15 @@ impl Room {
     }
 
     fn add_log(&mut self, position: u32, tenant_ref: [u8; 16], status: LogStatus) {
-        let log = Log { tenant_ref, position, status, tree: Frontier::new(), prev: None, lines: Vec::new() };
+        let log = Log {
+            tenant_ref,
+            position,
+            status,
+            tree: Frontier::new(),
+            prev: None,
+            lines: Vec::new(),
+            commits: Vec::new(),
+        };
         self.heads.set(position, log.head().leaf()).unwrap();
         self.logs.push(log);
     }
@@ -164,8 +199,8 @@ impl Room {
     /// Certifies an epoch by this key, after a twist.
     pub(crate) fn certify_by(&mut self, root: &SigningKey, twist: impl FnOnce(&mut EpochCertificate)) -> usize {
         let number = self.epochs.len();
-        let seed = [number as u8 + 1 + 50 * self.origin.generation() as u8; 32];
-        let signer = SigningKey::from_bytes(&seed);
+        let seed = sha256(format!("epoch {number} of {}", self.origin).as_bytes());
+        let signer = SigningKey::from_bytes(seed.as_bytes());
         let mut certificate = EpochCertificate {
             origin: self.origin.clone(),
             deployment: [0xd0; 16],
@@ -175,7 +210,7 @@ impl Room {
             ends: self.time + 1_000_000,
             hard_limit: self.time + 2_000_000,
             seen_size: self.head_log.len() as u64,
-            seen_root: tree_root(&self.head_log),
+            seen_root: self.seen.get(number).copied().unwrap_or_else(|| tree_root(&self.head_log)),
             boot: [0xb0; 16],
         };
         twist(&mut certificate);
@@ -193,10 +228,13 @@ impl Room {
         Op { act: "epoch.open", object, detail: Some(fingerprint.hash()), ..op(0) }
     }
 
-    /// Closes an epoch in a commit of another.
+    pub(crate) fn closing(&self, epoch: usize) -> Op {
+        Op { act: "epoch.close", detail: None, ..self.opening(epoch) }
+    }
+
+    /// Closes an epoch in a commit of another, or its own last.
     pub(crate) fn close_epoch(&mut self, closed: usize, by: usize) {
-        let opening = self.opening(closed);
-        self.commit(by, &[Op { act: "epoch.close", detail: None, ..opening }]);
+        self.commit(by, &[self.closing(closed)]);
     }
 
     pub(crate) fn create_tenant(&mut self) -> usize {
@@ -204,6 +242,13 @@ impl Room {
     }
 
     pub(crate) fn create_tenant_by(&mut self, epoch: usize) -> usize {
+        let (tenant, created) = self.add_tenant();
+        self.commit(epoch, &[created]);
+        tenant
+    }
+
+    /// A tenant, and the line that must explain it in the next commit.
+    pub(crate) fn add_tenant(&mut self) -> (usize, Op) {
         let mut position = (self.logs.len() as u32 * 7_919 + 13) % self.heads.position_limit();
         while !self.heads.is_free(position) {
             position = (position + 1) % self.heads.position_limit();
@@ -211,17 +256,19 @@ impl Room {
         let tenant_ref: [u8; 16] = leaf_hash(&self.logs.len().to_be_bytes()).as_bytes()[..16].try_into().unwrap();
         self.add_log(position, tenant_ref, LogStatus::Open);
         let object = Some((tenant_ref, "tenant", None));
-        self.commit(epoch, &[Op { act: "tenant.create", object, position: Some(position), ..op(0) }]);
-        self.logs.len() - 1
+        (self.logs.len() - 1, Op { act: "tenant.create", object, position: Some(position), ..op(0) })
     }
 
     pub(crate) fn close_tenant(&mut self, log: usize) {
+        self.close_tenant_by(self.epochs.len() - 1, log);
+    }
+
+    pub(crate) fn close_tenant_by(&mut self, epoch: usize, log: usize) {
         self.logs[log].status = LogStatus::Closed;
         let (position, head) = (self.logs[log].position, self.logs[log].head());
         self.heads.set(position, head.leaf()).unwrap();
         let object = Some((head.tenant_ref, "tenant", None));
-        let by = self.epochs.len() - 1;
-        self.commit(by, &[Op { act: "tenant.close", object, ..op(0) }]);
+        self.commit(epoch, &[Op { act: "tenant.close", object, ..op(0) }]);
     }
 
     /// Writes one commit with these lines, by this epoch, and signs its checkpoint.
@@ -238,6 +285,7 @@ impl Room {
             log.prev = Some(leaf_hash(&line));
             log.tree.append(leaf_hash(&line));
             log.lines.push(line.clone());
+            log.commits.push(self.head_log.len());
             let (position, head) = (log.position, log.head());
             self.heads.set(position, head.leaf()).unwrap();
             lines.push(line);
@@ -320,6 +368,25 @@ impl Room {
         for log in std::mem::take(&mut self.logs) {
             self.start_log(log.position, log.tenant_ref, log.status);
         }
+    }
+
+    /// The receipt of a line of this generation, as JSON.
+    pub(crate) fn receipt(&self, log: usize, seq: usize) -> serde_json::Value {
+        let commit = self.logs[log].commits[seq];
+        let note = &self.checkpoints[self.checkpoints.len() - self.head_log.len() + commit];
+        let text = note.split_once("\n\n").unwrap().0;
+        let root = base64_decode(text.lines().nth(2).unwrap()).unwrap();
+        let signature = base64_decode(note.trim_end().rsplit_once(' ').unwrap().1).unwrap();
+        let line = &self.logs[log].lines[seq];
+        serde_json::json!({
+            "origin": self.log_origin(log).as_str(),
+            "seq": seq,
+            "leaf": leaf_hash(line).to_string(),
+            "head_size": commit + 1,
+            "head_root": hex_encode(&root),
+            "epoch": parse_line(line).unwrap().ep,
+            "signature": hex_encode(&signature[4..]),
+        })
     }
 
     pub(crate) fn bundle(&self) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! What someone with the keys, or a bug of ours, can sign: lies that every signature vouches for.
 
 use crate::room::{Op, Room, Twist, op};
-use crate::tamper::{Case, Place};
+use crate::tamper::{Case, Honest, Place};
 use ed25519_dalek::SigningKey;
 use strongroom_log::Verdict::{Tampered, Unverifiable};
 use strongroom_log::*;
@@ -17,7 +17,9 @@ impl Cases {
 
     fn add(&mut self, name: &'static str, room: &Room, verdict: Verdict, code: &'static str, place: Place) {
         let want = (verdict, code, place);
-        self.0.push(Case { name, bundle: room.bundle(), root: room.root_key(), remembered: None, want });
+        let (root, before) = (room.root_key(), Honest::of(&self::room()));
+        let name = name.to_owned();
+        self.0.push(Case { name, before, bundle: room.bundle(), root, memory: Memory::new(), want });
     }
 
     /// A commit with three lines of a tenant, twisted, and an honest one after it.

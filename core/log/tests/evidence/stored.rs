@@ -1,7 +1,7 @@
 //! What someone with write access to everything stored, and no key, can do to a full bundle.
 
 use crate::room::{ROOT_SEED, Room, op};
-use crate::tamper::{Book, Case, Place};
+use crate::tamper::{Book, Case, Honest, Place, Want};
 use ed25519_dalek::{Signer, SigningKey};
 use strongroom_log::Verdict::{Incomplete, Ok as Fine, Tampered, Unverifiable};
 use strongroom_log::*;
@@ -30,15 +30,23 @@ impl Cases {
         self.add(name, book.bytes(), None, (Tampered, code, place));
     }
 
-    fn add(
-        &mut self,
-        name: &'static str,
-        bundle: Vec<u8>,
-        remembered: Option<String>,
-        want: (Verdict, &'static str, Place),
-    ) {
+    fn add(&mut self, name: &str, bundle: Vec<u8>, remembered: Option<String>, want: Want) {
         let root = self.room.root_key();
-        self.list.push(Case { name, bundle, root, remembered, want });
+        let before = Honest::of(&self.room);
+        self.case(name, before, bundle, root, remembered, want);
+    }
+
+    fn case(
+        &mut self,
+        name: &str,
+        before: Honest,
+        bundle: Vec<u8>,
+        root: RootKey,
+        remembered: Option<String>,
+        want: Want,
+    ) {
+        let memory = remembered.as_deref().map(str::as_bytes).into();
+        self.list.push(Case { name: name.to_owned(), before, bundle, root, memory, want });
     }
 
     fn line(
@@ -363,19 +371,21 @@ fn remembered(cases: &mut Cases) {
     let mut later = room.clone();
     later.next_generation();
     let want = (Tampered, "ROLLBACK", Place::None);
-    cases.add("a whole generation cut", bundle, later.checkpoints.last().cloned(), want);
+    let (before, root) = (Honest::of(&later), room.root_key());
+    cases.case("a whole generation cut", before, bundle, root, later.checkpoints.last().cloned(), want);
 }
 
 fn generations(cases: &mut Cases) {
     let mut room = cases.room.clone();
     room.next_generation();
     room.commit(0, &[op(A), op(B)]);
-    let book = Book::of(room.bundle());
+    let (book, before) = (Book::of(room.bundle()), Honest::of(&room));
     let here = Place::None;
     let mut add = |name, change: &dyn Fn(&mut Book), verdict, code, place: &Place| {
         let mut book = book.clone();
         change(&mut book);
-        cases.add(name, book.bytes(), None, (verdict, code, place.clone()));
+        let (before, root) = (before.clone(), cases.room.root_key());
+        cases.case(name, before, book.bytes(), root, None, (verdict, code, place.clone()));
     };
     let second = book.nth("generation", 1);
     add("another size before", &|book| book.replace(second, "2 15 ", "2 14 "), Tampered, "GENERATION", &here);
@@ -405,10 +415,25 @@ fn generations(cases: &mut Cases) {
     add("a tenant from nowhere", &|book| book.0.insert(sys + 1, tenant.clone()), Tampered, "TENANT-SET", &here);
     let far = format!("tenant 16777215 {} 1", "ab".repeat(16));
     add("a tenant that costs memory", &|book| book.0.insert(sys + 1, far.clone()), Tampered, "TENANT-SET", &here);
+    let twice = book.0[start + 1].clone();
+    add("a tenant twice", &|book| book.0.insert(start, twice.clone()), Tampered, "TENANT-SET", &here);
+    let headless = |book: &mut Book| {
+        book.0.remove(start);
+        book.0.drain(whole.clone());
+    };
+    add("a generation dropped, and the next without sys", &headless, Tampered, "GENERATION-MISSING", &here);
     let late = book.nth("commit", 4);
     add(
         "a tenant after the first commit",
         &|book| book.0.insert(late, tenant.clone()),
+        Tampered,
+        "BUNDLE-RECORD",
+        &here,
+    );
+    let certificate = book.nth("epoch", 0);
+    add(
+        "a tenant after the first certificate",
+        &|book| book.0.swap(sys, certificate),
         Tampered,
         "BUNDLE-RECORD",
         &here,
@@ -450,11 +475,14 @@ fn bundles(cases: &mut Cases) {
     *book.0.last_mut().unwrap() = "end 1000".into();
     cases.add("another count", book.raw(), None, nowhere(Tampered, "BUNDLE-COUNT"));
     type Change = fn(&mut Book);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 12] = [
         ("a record after the end", |book| book.0.push("end 27".into())),
         ("an unknown record", |book| book.0.insert(4, "extra x".into())),
         ("an empty record", |book| book.0.insert(4, String::new())),
         ("a line before any commit", |book| book.0.insert(4, "line {}".into())),
+        ("a line before any generation", |book| book.0.insert(2, "line {}".into())),
+        ("a certificate after the checkpoint", |book| repeat_at_end(book, "epoch")),
+        ("a commit after the checkpoint", |book| repeat_at_end(book, "commit")),
         ("carriage returns", |book| book.0[3].push('\r')),
         ("a tenant bundle's record", |book| book.0.insert(4, format!("log 0 {}", "00".repeat(16)))),
         ("a record too long", |book| book.0.insert(4, "x".repeat(RECORD_BYTES_MAX + 1))),
@@ -466,6 +494,8 @@ fn bundles(cases: &mut Cases) {
         change(&mut book);
         cases.add(name, book.raw(), None, nowhere(Tampered, "BUNDLE-RECORD"));
     }
+    let not_text = [&bundle[..bundle.len() - "end 27\n".len()], b"\xff\nend 27\n"].concat();
+    cases.add("a record that is no text", not_text, None, nowhere(Tampered, "BUNDLE-RECORD"));
     cases.add("bytes after the end", [&bundle[..], b"x"].concat(), None, nowhere(Tampered, "BUNDLE-RECORD"));
     let nothing = Book(vec![cases.book().0[0].clone(), cases.book().0[1].clone(), "end 0".into()]);
     cases.add("no generation", nothing.raw(), None, nowhere(Incomplete, "GENERATION-MISSING"));
@@ -479,6 +509,12 @@ fn bundles(cases: &mut Cases) {
         ("the root key of another deployment", RootKey::of(&other, &own).unwrap()),
     ] {
         let want = nowhere(Unverifiable, "ROOT-KEY");
-        cases.list.push(Case { name, bundle: bundle.clone(), root, remembered: None, want });
+        cases.case(name, Honest::of(&cases.room), bundle.clone(), root, None, want);
     }
+}
+
+/// The first record with this tag, once more before the end.
+fn repeat_at_end(book: &mut Book, tag: &str) {
+    let (record, end) = (book.nth(tag, 0), book.nth("end", 0));
+    book.0.insert(end, book.0[record].clone());
 }

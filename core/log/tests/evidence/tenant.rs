@@ -1,7 +1,7 @@
 //! What can be done to the bundle of one log.
 
-use crate::room::{Room, op};
-use crate::tamper::{Book, Case, Place};
+use crate::room::{ROOT_SEED, Room, op};
+use crate::tamper::{Book, Case, Honest, Place, Want};
 use ed25519_dalek::{Signer, SigningKey};
 use strongroom_log::Verdict::{Incomplete, Tampered, Unverifiable};
 use strongroom_log::*;
@@ -23,9 +23,15 @@ impl Cases {
         Place::Line(self.room.log_origin(A).to_string(), seq)
     }
 
-    fn add(&mut self, name: &'static str, bundle: Vec<u8>, verdict: Verdict, code: &'static str, place: Place) {
+    fn add(&mut self, name: &str, bundle: Vec<u8>, verdict: Verdict, code: &'static str, place: Place) {
+        self.case(name, bundle, None, (verdict, code, place));
+    }
+
+    fn case(&mut self, name: &str, bundle: Vec<u8>, remembered: Option<&str>, want: Want) {
         let root = self.room.root_key();
-        self.list.push(Case { name, bundle, root, remembered: None, want: (verdict, code, place) });
+        let before = Honest::new(self.room.tenant_bundle(A), root.clone());
+        let memory = remembered.map(str::as_bytes).into();
+        self.list.push(Case { name: name.to_owned(), before, bundle, root, memory, want });
     }
 
     fn change(&mut self, name: &'static str, change: impl FnOnce(&mut Book), code: &'static str, place: Place) {
@@ -162,6 +168,16 @@ fn keys(cases: &mut Cases) {
     let mut book = cases.book();
     book.rewrite(book.nth("epoch", 0), thief);
     cases.add("one log: certified by a thief", book.bytes(), Unverifiable, "ROOT-KEY", Place::None);
+    let elsewhere = Origin::parse("example.org/keys").unwrap();
+    let before = Honest::new(cases.room.tenant_bundle(A), cases.room.root_key());
+    cases.list.push(Case {
+        name: "one log: the root key of another deployment".to_owned(),
+        before,
+        bundle: cases.room.tenant_bundle(A),
+        root: RootKey::of(&elsewhere, SigningKey::from_bytes(&ROOT_SEED).verifying_key().as_bytes()).unwrap(),
+        memory: Memory::new(),
+        want: (Unverifiable, "ROOT-KEY", Place::None),
+    });
     let other = cases.room.epochs[0].note.clone();
     let swap = |book: &mut Book| book.rewrite(book.nth("epoch", 0), |bytes| *bytes = other.into_bytes());
     cases.change("one log: another epoch", swap, "EPOCH-UNCERTIFIED", Place::Commit(14));
@@ -192,24 +208,21 @@ fn keys(cases: &mut Cases) {
     room.create_tenant();
     room.twist.line = Some(|line| *line = line.replace("\"ts\":1", "\"ts\":2"));
     room.commit(0, &[op(A)]);
-    let bundle = room.tenant_bundle(A);
-    let report = verify(&bundle, &room.root_key(), None);
-    assert_eq!((report.findings[0].code, report.findings[0].seq), ("LINE-TIME", None), "{report}");
+    let first = Place::Line(room.log_origin(A).to_string(), 0);
+    cases.add("one log: a line after its commit", room.tenant_bundle(A), Tampered, "LINE-TIME", first);
 
     // An older bundle of a log that has gone on: only memory outside shows it.
     let mut room = cases.room.clone();
     let older = room.tenant_bundle(A);
     room.commit(2, &[op(A)]);
     let remembered = room.checkpoints.last().cloned();
-    let root = room.root_key();
     let want = (Tampered, "ROLLBACK", Place::Commit(15));
-    cases.list.push(Case { name: "one log: an older bundle", bundle: older, root, remembered, want });
+    cases.case("one log: an older bundle", older, remembered.as_deref(), want);
     let mut fork = cases.room.clone();
     fork.commit(2, &[op(B), op(A)]);
     let want = (Tampered, "FORK", Place::Commit(15));
-    let (bundle, root) = (fork.tenant_bundle(A), fork.root_key());
-    let remembered = room.checkpoints.last().cloned();
-    cases.list.push(Case { name: "one log: a split view", bundle, root, remembered, want });
+    let remembered = room.checkpoints.last().map(String::as_str);
+    cases.case("one log: a split view", fork.tenant_bundle(A), remembered, want);
 }
 
 fn records(cases: &mut Cases) {
@@ -250,6 +263,8 @@ fn records(cases: &mut Cases) {
         };
         cases.change(name, twice, "BUNDLE-RECORD", Place::None);
     }
+    let late = |book: &mut Book| book.0.insert(book.nth("head", 0) + 1, "line {}".into());
+    cases.change("one log: a line after its head", late, "BUNDLE-RECORD", Place::None);
     let twice = |book: &mut Book| book.0.insert(2, book.0[2].clone());
     cases.change("one log: generation twice", twice, "GENERATION", Place::None);
     let second = |book: &mut Book| book.0[2] = "generation 2 0 -".into();
