@@ -250,3 +250,102 @@ fn unharmed(work: impl FnOnce() -> bool) -> bool {
         false
     })
 }
+
+#[cfg(all(test, feature = "sqlite", feature = "testing"))]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        runtime::block_on,
+        store::{Applied, Change, SqliteStore, TenantNumber},
+        testing::store::{deployment_row, tenant_row},
+    };
+
+    struct Ground {
+        _folder: tempfile::TempDir,
+        store: Arc<dyn Store>,
+        readers: Readers,
+    }
+
+    impl Ground {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::create(&folder.path().join("db")).unwrap());
+            let ground = Self { _folder: folder, readers: Readers::start(&store).unwrap(), store };
+            ground.write(Change::CreateDeployment(deployment_row()));
+            ground
+        }
+
+        fn write(&self, change: Change) {
+            let mut transaction = self.store.begin().unwrap();
+            assert_eq!(transaction.apply(&[change]).unwrap(), Applied::Done);
+            transaction.commit().unwrap();
+        }
+
+        /// Holds every thread inside a snapshot that it has read from. Dropping what this returns lets them go on.
+        fn hold(&self) -> Vec<mpsc::Sender<()>> {
+            let (reached, all) = mpsc::channel();
+            let held = (0..THREADS)
+                .map(|_| {
+                    let (go, wait) = mpsc::channel::<()>();
+                    let reached = reached.clone();
+                    let work = move |snapshot: Result<&mut dyn Snapshot>| {
+                        snapshot.unwrap().tenants().unwrap();
+                        reached.send(()).unwrap();
+                        wait.recv().is_err()
+                    };
+                    self.readers.hand_over(work).unwrap();
+                    go
+                })
+                .collect();
+            (0..THREADS).for_each(|_| all.recv().unwrap());
+            held
+        }
+    }
+
+    #[test]
+    fn nobody_reads_from_before_the_call() {
+        let ground = Ground::new();
+        let held = ground.hold();
+        ground.write(Change::CreateTenant(tenant_row(5)));
+        let (answer, answered) = mpsc::channel();
+        let work = move |snapshot: Result<&mut dyn Snapshot>| {
+            answer.send(snapshot.unwrap().tenant(TenantNumber(5)).unwrap()).unwrap();
+            true
+        };
+        ground.readers.hand_over(work).unwrap();
+        drop(held);
+        assert_eq!(answered.recv().unwrap(), Some(tenant_row(5)), "a snapshot older than the call was used");
+    }
+
+    #[test]
+    fn a_panic_is_the_callers_alone() {
+        let ground = Ground::new();
+        for _ in 0..2 * THREADS {
+            let answer = block_on(ground.readers.read(|_| -> Result<()> { panic!("on purpose") }));
+            assert_eq!(answer.unwrap_err().code(), Code::Internal);
+        }
+        assert_eq!(block_on(ground.readers.read(|snapshot| snapshot.tenants())).unwrap(), []);
+        assert_eq!(block_on(ground.readers.run(|store| store.facts())).unwrap().secrets, 0);
+    }
+
+    #[test]
+    fn who_waits_when_it_closes_is_served_and_nobody_else() {
+        let ground = Ground::new();
+        let held = ground.hold();
+        let (answer, answered) = mpsc::channel();
+        ground.readers.hand_over(move |_| answer.send(()).is_ok()).unwrap();
+        std::thread::scope(|scope| {
+            let closing = scope.spawn(|| ground.readers.close());
+            while !ground.readers.shared.lock().closed {
+                std::thread::yield_now();
+            }
+            assert_eq!(ground.readers.hand_over(|_| true).unwrap_err().code(), Code::Closed);
+            drop(held);
+            closing.join().unwrap();
+        });
+        answered.recv().unwrap();
+        assert_eq!(block_on(ground.readers.read(|_| Ok(()))).unwrap_err().code(), Code::Closed);
+    }
+}
