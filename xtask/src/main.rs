@@ -12,9 +12,11 @@ mod bench;
 mod check;
 mod demo;
 mod generated;
+mod interop;
 mod place;
 mod setup;
 mod stop;
+mod suite;
 mod tally;
 mod test;
 mod vectors;
@@ -59,6 +61,8 @@ enum Command {
     Test,
     /// Only the stored-format vectors, as read by a program that has none of our code.
     Vectors,
+    /// Only the log's notes, trees and proofs, as checked by the code of Go's checksum database.
+    Interop,
     /// The main job, end to end on a private SoftHSM token, and a thief who gets nowhere.
     Demo {
         /// Build optimised first: slower to start, but the measured times mean something.
@@ -91,6 +95,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Check { fix } => check::run(fix),
         Command::Test => return test::run(),
         Command::Vectors => vectors::run(),
+        Command::Interop => interop::run(),
         Command::Demo { release, arguments } => demo::run(release, &arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     }

@@ -1,5 +1,5 @@
 //! What the machine needs before tests, demo and benchmarks can run: system packages, the
-//! Python environment, `cargo-deny`. Installs what is missing, and nothing else.
+//! Python environment, Go, `cargo-deny`. Installs what is missing, and nothing else.
 //!
 //! Several commands may run at once (two clones, an editor): what lives in the cache is
 //! changed under a file lock.
@@ -22,6 +22,8 @@ pub(crate) enum Need {
     SoftHsm,
     /// The independent reader of our formats is a Python program.
     Python,
+    /// Another independent reader is a Go program.
+    Go,
     /// Counts the syncs that a benchmark or a durability test claims.
     Strace,
 }
@@ -32,6 +34,7 @@ impl Need {
         match self {
             Self::SoftHsm => "softhsm2",
             Self::Python => "python3-venv",
+            Self::Go => "golang-go",
             Self::Strace => "strace",
         }
     }
@@ -41,6 +44,7 @@ impl Need {
         match self {
             Self::SoftHsm => softhsm_module().is_some() && answers("softhsm2-util", &["--version"]),
             Self::Python => python().is_some(),
+            Self::Go => answers("go", &["version"]),
             Self::Strace => answers("strace", &["--version"]),
         }
     }
@@ -125,6 +129,27 @@ pub(crate) fn python_with(requirements: &Path) -> Result<PathBuf> {
         fs::write(&stamp, wanted).doing("cannot note what the environment holds")?;
     }
     Ok(python_inside)
+}
+
+/// `go`, which keeps what it fetches and builds in our cache, and takes no module that `go.sum` does not name.
+///
+/// The modules are fetched once, from wherever this machine's Go is told to, and are there for good. They are not copied
+/// into the clone: as with crates and Python packages, a pinned hash says which bytes are meant. Nobody else is asked
+/// about them (`GOSUMDB=off`: a module without a hash of ours is an error, not a question), and no other Go is fetched
+/// (`GOTOOLCHAIN=local`).
+pub(crate) fn go() -> Result<Command> {
+    packages(&[Need::Go])?;
+    let folder = place::cache()?.join("go");
+    let mut go = Command::new("go");
+    go.env("GOPATH", &folder)
+        .env("GOMODCACHE", folder.join("modules"))
+        .env("GOCACHE", folder.join("build"))
+        .env("GOFLAGS", "-mod=readonly -modcacherw -buildvcs=false")
+        .env("GOSUMDB", "off")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOWORK", "off")
+        .env("CGO_ENABLED", "0");
+    Ok(go)
 }
 
 /// `cargo-deny`, built once per version into the cache.

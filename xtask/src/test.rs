@@ -10,6 +10,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::check::seconds;
+use crate::interop;
 use crate::place;
 use crate::setup::{self, Need};
 use crate::stop::{Result, Stop, While, succeed};
@@ -20,16 +21,19 @@ use crate::vectors;
 /// Each stands here with the reason why no machine of ours can run it.
 const SKIPS_ALLOWED_IN_CI: &[&str] = &[];
 
+/// The tests in one language.
+type Suite = fn(&Surroundings) -> Result<Tally>;
+
 /// A bad verdict is not a [`Stop`], which would be printed after the last line.
 pub(crate) fn run() -> Result<ExitCode> {
-    setup::packages(&[Need::SoftHsm, Need::Python, Need::Strace])?;
+    setup::packages(&[Need::SoftHsm, Need::Python, Need::Go, Need::Strace])?;
     let surroundings = Surroundings::prepare()?;
 
     let mut sum = Tally::default();
     let mut summary = Vec::new();
-    for (language, suite) in
-        [("Rust", rust as fn(&Surroundings) -> Result<Tally>), ("Python, reading our formats", vectors::read)]
-    {
+    let suites: [(&str, Suite); 3] =
+        [("Rust", rust), ("Python, reading our formats", vectors::read), ("Go, checking our log", interop::read)];
+    for (language, suite) in suites {
         println!("\n── {language}");
         let start = Instant::now();
         let tally = suite(&surroundings)?;
