@@ -251,7 +251,7 @@ fn unharmed(work: impl FnOnce() -> bool) -> bool {
     })
 }
 
-#[cfg(all(test, feature = "sqlite", feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 
