@@ -36,6 +36,18 @@ pub struct Config {
     pub allow_unlocked_memory: bool,
 }
 
+impl Config {
+    /// Reads what `config.toml` holds.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
+            });
+            Error::new(Code::ConfigInvalid).detail(format!("line {line}: {}", error.message()))
+        })
+    }
+}
+
 impl Deployment {
     /// The deployment in this folder. No I/O.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
@@ -72,12 +84,7 @@ impl Deployment {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.missing()),
             Err(error) => return Err(unreadable(&self.config_file(), error)),
         };
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| {
-                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
-            });
-            Error::new(Code::ConfigInvalid).detail(format!("line {line}: {}", error.message()))
-        })
+        Config::parse(&text)
     }
 
     /// What the deployment remembers of its device. Not authenticated yet: [`crate::Strongroom::open`] does that.

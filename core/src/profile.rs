@@ -74,7 +74,15 @@ impl DeviceProfile {
             && profile.audit.alg == "ed25519"
             && !profile.roots.is_empty()
             && profile.roots.iter().all(|root| root.prf == "hmac-sha256");
-        if known { Ok(profile) } else { Err(Error::new(Code::SchemaNewer).detail("device profile")) }
+        if !known {
+            return Err(Error::new(Code::SchemaNewer).detail("device profile"));
+        }
+        // JSON says one thing in many ways. Ours is the one that we write.
+        if profile.to_bytes() == bytes {
+            Ok(profile)
+        } else {
+            Err(Error::new(Code::StoreDamaged).detail("device profile"))
+        }
     }
 
     /// The profile of one root version.
@@ -112,5 +120,40 @@ mod hex_array {
     pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
         let text = String::deserialize(deserializer)?;
         strongroom_log::hex_array(text).ok_or_else(|| D::Error::custom("not hex of this length"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_form_that_we_write_is_read() {
+        let profile = DeviceProfile {
+            audit: AuditKeyProfile { alg: "ed25519".into(), id: [1; 16], key: [2; 32] },
+            kind: "software".into(),
+            roots: vec![RootProfile { check: [3; 32], id: [4; 16], prf: "hmac-sha256".into(), v: 1 }],
+            serial: vec![5; 16],
+            token: Vec::new(),
+            v: DeviceProfile::VERSION,
+        };
+        let text = String::from_utf8(profile.to_bytes()).unwrap();
+        assert_eq!(DeviceProfile::from_bytes(text.as_bytes()).unwrap(), profile);
+        let later = text.replace("\"v\":1}", "\"v\":2}").replacen("\"v\":2}", "\"v\":1}", 1);
+        for (name, text, code) in [
+            ("a space", text.replace(":", ": "), Code::StoreDamaged),
+            ("a newline after it", format!("{text}\n"), Code::StoreDamaged),
+            ("an escape", text.replace("software", "s\\u006fftware"), Code::StoreDamaged),
+            (
+                "another order",
+                text.replace("\"kind\":\"software\",", "").replacen('{', "{\"kind\":\"software\",", 1),
+                Code::StoreDamaged,
+            ),
+            ("another key", text.replacen('{', "{\"x\":1,", 1), Code::StoreDamaged),
+            ("a later version", later, Code::SchemaNewer),
+            ("another PRF", text.replace("hmac-sha256", "hmac-sha512"), Code::SchemaNewer),
+        ] {
+            assert_eq!(DeviceProfile::from_bytes(text.as_bytes()).unwrap_err().code(), code, "case: {name}");
+        }
     }
 }

@@ -109,15 +109,15 @@ impl fmt::Display for DeviceUri {
                 write!(f, "pkcs11:{}?module-path=", uri.selection())?;
                 encode(f, &uri.module_path.to_string_lossy(), is_query_char)?;
                 if let Some(path) = &uri.pin_source {
-                    f.write_str("&pin-source=file:")?;
-                    encode(f, &path.to_string_lossy(), is_query_char)?;
+                    f.write_str("&pin-source=")?;
+                    write_source(f, path)?;
                 }
             }
             Target::File(uri) => {
                 f.write_str("software:")?;
                 encode(f, &uri.path.to_string_lossy(), |byte| is_path_char(byte) || byte == b'/')?;
-                f.write_str("?passphrase-source=file:")?;
-                encode(f, &uri.passphrase_source.to_string_lossy(), is_query_char)?;
+                f.write_str("?passphrase-source=")?;
+                write_source(f, &uri.passphrase_source)?;
             }
         }
         Ok(())
@@ -247,6 +247,13 @@ fn source(name: &str, value: &str) -> Result<PathBuf, String> {
     path_value(name, value.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(value))
 }
 
+/// What [`source`] reads. A path that begins with two slashes needs an empty host before it, or would lose them.
+fn write_source(to: &mut impl Write, path: &Path) -> fmt::Result {
+    let path = path.to_string_lossy();
+    to.write_str(if path.starts_with("//") { "file://" } else { "file:" })?;
+    encode(to, &path, is_query_char)
+}
+
 fn path_value(name: &str, value: &str) -> Result<PathBuf, String> {
     decode(name, value, is_query_char, URI_BYTES_MAX).map(PathBuf::from)
 }
@@ -323,6 +330,8 @@ mod tests {
                 Ok("pkcs11:token=a;serial=1?module-path=/m&pin-source=file:/p"),
             ),
             ("pkcs11:?module-path=/m&pin-source=file:///p", Ok("pkcs11:?module-path=/m&pin-source=file:/p")),
+            ("pkcs11:?module-path=/m&pin-source=file:////p", Ok("pkcs11:?module-path=/m&pin-source=file:////p")),
+            ("pkcs11:?module-path=/m&pin-source=file://///p", Ok("pkcs11:?module-path=/m&pin-source=file://///p")),
             (
                 "pkcs11:model=m;manufacturer=n;slot-id=7?module-path=/m",
                 Ok("pkcs11:manufacturer=n;model=m;slot-id=7?module-path=/m"),

@@ -11,6 +11,7 @@
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 mod generated;
 mod interop;
 mod place;
@@ -63,6 +64,13 @@ enum Command {
     Vectors,
     /// Only the log's notes, trees and proofs, as checked by the code of Go's checksum database.
     Interop,
+    /// Hostile bytes for the parsers, with coverage; needs a nightly compiler.
+    ///
+    /// `cargo xtask test` does the same blindly, for 20 seconds or STRONGROOM_FUZZ_SECONDS.
+    Fuzz {
+        /// One target, until you stop it; without it, each for a minute.
+        target: Option<String>,
+    },
     /// The main job, end to end on a private SoftHSM token, and a thief who gets nowhere.
     Demo {
         /// Build optimised first: slower to start, but the measured times mean something.
@@ -96,6 +104,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test => return test::run(),
         Command::Vectors => vectors::run(),
         Command::Interop => interop::run(),
+        Command::Fuzz { target } => fuzz::run(target.as_deref()),
         Command::Demo { release, arguments } => demo::run(release, &arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     }

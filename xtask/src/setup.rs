@@ -1,5 +1,5 @@
 //! What the machine needs before tests, demo and benchmarks can run: system packages, the
-//! Python environment, Go, `cargo-deny`. Installs what is missing, and nothing else.
+//! Python environment, Go, tools of cargo. Installs what is missing, and nothing else.
 //!
 //! Several commands may run at once (two clones, an editor): what lives in the cache is
 //! changed under a file lock.
@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use crate::place;
 use crate::stop::{Result, Stop, While, succeed};
 
-/// The version every clone runs, so that a verdict does not depend on the day.
+/// The versions every clone runs, so that a verdict does not depend on the day.
 const CARGO_DENY_VERSION: &str = "0.20.2";
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 /// Something the system's package manager provides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,18 +153,35 @@ pub(crate) fn go() -> Result<Command> {
     Ok(go)
 }
 
-/// `cargo-deny`, built once per version into the cache.
+/// `cargo-deny`.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    cargo_tool("cargo-deny", CARGO_DENY_VERSION)
+}
+
+/// `cargo-fuzz`, which works with a nightly compiler only.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    if !answers("rustup", &["run", "nightly", "rustc", "--version"]) {
+        return Err(Stop::new(
+            "fuzzing with coverage needs a nightly compiler: `rustup toolchain install nightly`. Without one, \
+             `STRONGROOM_FUZZ_SECONDS=600 cargo test --package strongroom-tests --test hostile` changes the same \
+             corpus blindly",
+        ));
+    }
+    cargo_tool("cargo-fuzz", CARGO_FUZZ_VERSION)
+}
+
+/// A program of crates.io, built once per version into the cache.
 ///
 /// Unoptimised and without debug information: it is built in about a minute and still
 /// answers within a few seconds.
-pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    let folder = place::cache()?.join(format!("tools/cargo-deny-{CARGO_DENY_VERSION}"));
-    let program = folder.join("bin/cargo-deny");
+fn cargo_tool(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = place::cache()?.join(format!("tools/{name}-{version}"));
+    let program = folder.join("bin").join(name);
     let _lock = lock("tools.lock")?;
     if !answers(&program, &["--version"]) {
         let output = place::cargo()?
-            .args(["install", "cargo-deny", "--locked", "--debug", "--force", "--version"])
-            .arg(CARGO_DENY_VERSION)
+            .args(["install", name, "--locked", "--debug", "--force", "--version"])
+            .arg(version)
             .arg("--root")
             .arg(&folder)
             .env("CARGO_TARGET_DIR", folder.join("build"))
@@ -174,7 +192,7 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
         let _ = fs::remove_dir_all(folder.join("build"));
         if !output.status.success() {
             return Err(Stop::new(format!(
-                "cargo-deny could not be installed (it needs the network once):\n{}",
+                "{name} could not be installed (it needs the network once):\n{}",
                 String::from_utf8_lossy(&output.stderr)
             )));
         }

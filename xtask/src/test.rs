@@ -21,6 +21,10 @@ use crate::vectors;
 /// Each stands here with the reason why no machine of ours can run it.
 const SKIPS_ALLOWED_IN_CI: &[&str] = &[];
 
+/// How long the parsers are given hostile bytes, all together; plain `cargo test` takes less.
+const FUZZ_SECONDS: &str = "STRONGROOM_FUZZ_SECONDS";
+const FUZZ_SECONDS_DEFAULT: &str = "20";
+
 /// The tests in one language.
 type Suite = fn(&Surroundings) -> Result<Tally>;
 
@@ -97,6 +101,7 @@ fn rust(surroundings: &Surroundings) -> Result<Tally> {
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .envs(surroundings.variables())
         .env("STRONGROOM_SKIP_LOG", &skip_log)
+        .env(FUZZ_SECONDS, std::env::var_os(FUZZ_SECONDS).unwrap_or_else(|| FUZZ_SECONDS_DEFAULT.into()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -9,6 +9,9 @@ mod note;
 mod restore;
 mod verify;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use note::BackupNote;
+
 pub use create::BackupReply;
 pub use restore::Restore;
 pub use verify::{BackupReport, verify_backup};

@@ -15,7 +15,7 @@ const HEADER: &str = "strongroom-backup/v1";
 
 /// What a note says (`docs/formats.md` §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BackupNote {
+pub(crate) struct BackupNote {
     pub(super) origin: String,
     pub(super) deployment: DeploymentId,
     pub(super) created: u64,
@@ -28,7 +28,7 @@ pub(super) struct BackupNote {
 
 impl BackupNote {
     /// The text that is signed.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!(
             "{HEADER}\norigin {}\ndeployment {}\ncreated {}\nfile {} {}\ngeneration {}\nhead {} {}\n",
             self.origin,
@@ -54,7 +54,7 @@ impl BackupNote {
         Self::parse(text).ok_or_else(|| invalid("its note is malformed"))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let mut field = |name: &str| lines.next()?.strip_prefix(name);
         if field("")? != HEADER {

@@ -40,7 +40,7 @@ impl<'a> Content<'a> {
     }
 
     /// Appends the encoded content.
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
         let end = out.len() + self.encoded_bytes();
         let length = u32::try_from(self.bytes.len()).expect("what we seal is far shorter than 4 GiB");
         out.push(self.content_type);
@@ -70,7 +70,7 @@ impl Opened {
 }
 
 /// Takes the type, length and padding off. Strict: a content has one encoding only.
-pub(super) fn decode(mut encoded: Zeroizing<Vec<u8>>) -> Result<Opened> {
+pub(crate) fn decode(mut encoded: Zeroizing<Vec<u8>>) -> Result<Opened> {
     let (content_type, length) = check(&encoded).ok_or(Error::from(Code::Integrity))?;
     encoded.copy_within(HEADER_BYTES..HEADER_BYTES + length, 0);
     // `truncate` forgets the rest without wiping it, and the end of the moved bytes would stay behind.

@@ -21,6 +21,8 @@ use crate::{
     random::Random,
 };
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use content::decode;
 pub(crate) use content::{Content, Opened};
 pub use header::SealedHeader;
 use header::{ALGORITHM_XAES_256_GCM, HEADER_BYTES, NONCE_BYTES};

@@ -34,19 +34,27 @@ struct Stored {
 impl Meta {
     /// Seals it for a secret.
     pub(super) fn seal(&self, keys: &TenantKeys, id: ObjectId, random: &dyn Random) -> Result<Vec<u8>> {
+        keys.seal_name(Subject::SecretMeta(id), &self.to_stored()?, random)
+    }
+
+    /// Opens what is stored with a secret whose row was checked.
+    pub(super) fn open(keys: &TenantKeys, row: &SecretRow) -> Result<Self> {
+        Self::from_stored(&keys.open_name(Subject::SecretMeta(row.id), &row.meta)?)
+    }
+
+    /// What is sealed.
+    pub(crate) fn to_stored(&self) -> Result<Zeroizing<Vec<u8>>> {
         let stored = Stored {
             description: self.description.as_str().to_owned(),
             labels: self.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
         };
         let json = serde_json::to_vec(&stored).map_err(|error| Error::new(Code::Internal).caused_by(error))?;
-        let json = Zeroizing::new(json);
-        keys.seal_name(Subject::SecretMeta(id), &json, random)
+        Ok(Zeroizing::new(json))
     }
 
-    /// Opens what is stored with a secret whose row was checked.
-    pub(super) fn open(keys: &TenantKeys, row: &SecretRow) -> Result<Self> {
-        let opened = keys.open_name(Subject::SecretMeta(row.id), &row.meta)?;
-        let stored: Stored = serde_json::from_slice(&opened).map_err(|_| Code::Integrity)?;
+    /// Reads what was sealed.
+    pub(crate) fn from_stored(opened: &[u8]) -> Result<Self> {
+        let stored: Stored = serde_json::from_slice(opened).map_err(|_| Code::Integrity)?;
         Ok(Self {
             description: stored.description.parse().map_err(|_| Code::Integrity)?,
             labels: Labels::parse(stored.labels).map_err(|_| Code::Integrity)?,

@@ -1,8 +1,9 @@
 //! Test kits: what every [`crate::KeyDevice`] and every store must do, whoever wrote it. And a clock,
-//! randomness and a failing store that a test rules.
+//! randomness and a failing store that a test rules, and the parsers that nobody else needs.
 
 pub mod device;
 pub mod faulty;
+pub mod parsers;
 pub mod store;
 
 mod clock;

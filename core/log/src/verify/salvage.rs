@@ -4,6 +4,7 @@
 
 use super::chain::Link;
 use crate::hash::leaf_hash;
+use crate::line::INTEGER_MAX;
 
 /// The log's name and the link of a line that is no line, if they are still in it.
 pub(super) fn salvage(line: &[u8], place: u64, commit: Option<u64>) -> Option<(&str, Link<'_>)> {
@@ -11,7 +12,8 @@ pub(super) fn salvage(line: &[u8], place: u64, commit: Option<u64>) -> Option<(&
     let prev = text_after(line, b"\"prev\":")?;
     let digits = value_after(line, b"\"seq\":")?;
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    let seq = std::str::from_utf8(&digits[..end]).ok()?.parse().ok()?;
+    // Only what could be a line's number: whoever counts on from it does not get past the largest integer.
+    let seq = std::str::from_utf8(&digits[..end]).ok()?.parse().ok().filter(|seq| *seq <= INTEGER_MAX)?;
     Some((log, Link { seq, prev, leaf: leaf_hash(line), place, commit, reported: true }))
 }
 
@@ -42,6 +44,7 @@ mod tests {
             b"{}",
             br#"{"log":"d"#,
             br#"{"log":"d","prev":"x","seq":}"#,
+            br#"{"log":"d","prev":"x","seq":18446744073709551615}"#,
             br#"{"log":"","prev":"","seq":99999999999999999999999}"#,
         ] {
             assert!(salvage(line, 1, Some(2)).is_none());
