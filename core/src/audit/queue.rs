@@ -1,7 +1,7 @@
 //! The queue in front of the writer, fair between tenants.
 //!
-//! It is as long as there are operations under way, whose number [`crate::readers`] bounds. The writer takes one job of each waiting tenant in turn, so a busy tenant fills what the others
-//! leave of a commit and no more.
+//! It is as long as there are operations under way, whose number [`crate::readers`] bounds. The writer takes
+//! one job of each waiting tenant in turn, so a busy tenant fills what the others leave of a commit and no more.
 
 use std::{
     collections::{HashMap, VecDeque},
