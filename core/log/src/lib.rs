@@ -11,6 +11,7 @@ mod checkpoint;
 mod codec;
 mod commit;
 mod enc;
+mod entry_proof;
 mod epoch;
 mod error;
 mod hash;
@@ -20,6 +21,7 @@ mod line;
 mod note;
 mod origin;
 mod proof;
+mod prover;
 mod receipt;
 mod report;
 #[cfg(feature = "testing")]
@@ -33,6 +35,9 @@ pub use checkpoint::Checkpoint;
 pub use codec::{base64_decode, base64_encode, hex_array, hex_encode, hex_encode_into};
 pub use commit::{COMMIT_LEAF_BYTES, CommitLeaf, stats_hash};
 pub use enc::Enc;
+pub use entry_proof::{
+    EntryProof, EntryProofError, PROOF_BYTES_MAX, PROOF_FILE_BYTES_MAX, ProvenEntry, ReceiptMismatch,
+};
 pub use epoch::{EpochCertificate, EpochFingerprint};
 pub use error::FormatError;
 pub use hash::{Hash, empty_root, leaf_hash, node_hash, sha256};
@@ -45,6 +50,7 @@ pub use line::{
 pub use note::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, sign_note, verify_note, write_note};
 pub use origin::{LogOrigin, ORIGIN_BYTES_MAX, Origin, PreviousGeneration, genesis_hash};
 pub use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use prover::InclusionProver;
 pub use receipt::Receipt;
 pub use report::{
     Completeness, FINDING_CODES, FINDINGS_MAX, Finding, FindingCode, Range, Remembered, Report, ReportText, Verdict,

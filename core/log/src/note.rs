@@ -81,6 +81,12 @@ impl<'a> Note<'a> {
         self.whole.to_owned()
     }
 
+    /// The signature of this key, **not** verified; `None` if it has none of the length of ours.
+    pub(crate) fn signature_by(&self, key: &VerifyingKey) -> Option<[u8; 64]> {
+        let line = self.signatures.iter().find(|line| line.name == key.name() && line.id == key.id())?;
+        line.signature.as_slice().try_into().ok()
+    }
+
     /// The text, once at least one known key has signed it and no known key's signature is bad.
     pub fn verify(&self, known: &[&VerifyingKey]) -> Result<&'a str, NoteError> {
         let mut signed = vec![false; known.len()];

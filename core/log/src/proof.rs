@@ -1,6 +1,6 @@
 //! Inclusion and consistency proofs of RFC 6962 trees: made from leaf hashes, checked as RFC 9162 §2.1.3 and §2.1.4 say.
 //!
-//! Making a proof here walks all leaves; whoever keeps the nodes of a large log makes the same list faster.
+//! Making a proof here takes all leaves; [`crate::InclusionProver`] makes the same list from a frontier and some of them.
 
 use crate::hash::{Hash, empty_root, node_hash};
 use crate::tree::tree_root;

@@ -49,6 +49,11 @@ impl Frontier {
         fold(&self.hashes, leaf)
     }
 
+    /// The roots of its perfect subtrees, biggest first.
+    pub(crate) fn peaks(&self) -> &[Hash] {
+        &self.hashes
+    }
+
     /// The stored form: the size as u64, then the hashes from the biggest subtree on.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + 32 * self.hashes.len());
@@ -72,7 +77,7 @@ impl Frontier {
 }
 
 /// Joins subtrees from the right. A single leaf joins the same way, since a perfect pair is what it would complete.
-fn fold(subtrees: &[Hash], last: Hash) -> Hash {
+pub(crate) fn fold(subtrees: &[Hash], last: Hash) -> Hash {
     subtrees.iter().rfold(last, |right, left| node_hash(left, &right))
 }
 

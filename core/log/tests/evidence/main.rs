@@ -4,6 +4,7 @@
 
 mod checks;
 mod dice;
+mod entry_proof;
 mod everywhere;
 mod honest;
 mod hostile;
