@@ -67,7 +67,10 @@ pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 pub const TENANT_NAMES_CACHED_MAX: usize = 100_000;
 
 /// Actors whose rows are remembered as checked. More than this forgets them all.
-pub const ACTORS_CACHED_MAX: usize = 65_536;
+pub const ACTORS_CHECKED_MAX: usize = 65_536;
+
+/// Tenants whose rows are remembered as checked, under 1 KiB each. More than this forgets them all.
+pub const TENANTS_CHECKED_MAX: usize = 8_192;
 
 /// How often an operation is computed again because what it read has changed.
 pub const STALE_ATTEMPTS_MAX: usize = 32;

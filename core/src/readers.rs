@@ -139,9 +139,9 @@ impl Readers {
     }
 }
 
-/// A panic on the thread drops the answer: an error of ours, and the thread lives on.
+/// A panic on the way drops the answer: an error of ours. A reader lives on; a writer is gone, and says so to the next.
 pub(crate) fn failed() -> Error {
-    Error::new(Code::Internal).detail("a reader failed")
+    Error::new(Code::Internal).detail("a thread of ours failed")
 }
 
 impl Shared {

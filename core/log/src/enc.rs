@@ -20,7 +20,7 @@ pub struct Enc(Vec<u8>);
 impl Enc {
     /// Starts an encoding that is hashed, authenticated or derived from. The label comes first.
     pub fn new(label: Label) -> Self {
-        Self(Vec::with_capacity(256)).field(label.as_str().as_bytes())
+        Self(Vec::with_capacity(512)).field(label.as_str().as_bytes())
     }
 
     /// Starts an encoding that will itself be a field of a labelled one, such as `enc(name, value)`.

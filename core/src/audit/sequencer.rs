@@ -14,7 +14,7 @@ use std::{
 };
 
 use strongroom_log::{
-    Checkpoint, CommitLeaf, Frontier, Hash, HeadsTree, LineTemplate, LogStatus, Origin, stats_hash, write_note,
+    Checkpoint, CommitLeaf, Frontier, Hash, HeadsTree, LineTemplate, LogStatus, Origin, sign_note, stats_hash,
 };
 
 use super::{
@@ -365,7 +365,7 @@ impl Sequencer {
         };
         let text = checkpoint.text();
         let signature = signing.sign(&text)?;
-        let note = write_note(&text, &signing.key, &signature).map_err(internal)?;
+        let note = sign_note(&text, &signing.key, |_| signature).map_err(internal)?;
 
         let (epoch_before, note_before) = (state.head.epoch, std::mem::take(&mut state.head.checkpoint));
         if epoch_before != place.epoch && !note_before.is_empty() {

@@ -53,6 +53,8 @@ impl Upkeep {
         self.commits += 1;
         if self.commits.is_multiple_of(LOOK_EVERY_COMMITS) {
             self.tell(false);
+        } else {
+            self.shared.lock().idle = false;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The room itself: a deployment that is open in this process, and the handles that lead into it.
 
-mod actors;
+mod checked;
 mod init;
 mod open;
 mod operation;
@@ -27,14 +27,14 @@ use crate::{
     audit::Writer,
     clock::Clock,
     device::RootVersion,
-    keys::{IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
+    keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
     memory::Arena,
     random::Random,
     readers::Readers,
-    room::actors::Actors,
+    room::checked::Checked,
     seal::Subject,
     secrets::Secrets,
-    store::{TenantNumber, TenantRow},
+    store::{ActorRow, TenantNumber, TenantRow},
 };
 
 /// How long the device has to derive a tenant's key.
@@ -67,7 +67,8 @@ pub(crate) struct Room {
     keys: KeyCache,
     derivations: tokio::sync::Semaphore,
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
-    actors: Actors,
+    actors: Checked<(TenantRef, IndexHash), ActorRow>,
+    tenants: Checked<TenantNumber, TenantRow>,
     profile: DeviceProfile,
     /// The sealed reason for which this room opened a generation; empty if it did not.
     pub(crate) opens_for: Vec<u8>,

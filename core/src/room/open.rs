@@ -9,7 +9,7 @@ use std::{
 use strongroom_log::{Origin, RootKey};
 use subtle::ConstantTimeEq;
 
-use super::{DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom, actors::Actors, root_of};
+use super::{DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom, checked::Checked, root_of};
 use crate::{
     Code, DeviceProfile, Error, KeyDevice, Result,
     audit::{Founding, Sequencer, Writer},
@@ -17,6 +17,7 @@ use crate::{
     deployment::Deployment,
     device::RootVersion,
     keys::{CACHE_TTL_DEFAULT, KeyCache, KeyEpoch, TenantKeys, TenantSeed, check_input},
+    limits,
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
     random::{Random, SystemRandom},
     readers::Readers,
@@ -190,7 +191,8 @@ impl Parts {
             arena,
             derivations: tokio::sync::Semaphore::new(DERIVATIONS_MAX),
             names: Mutex::new(HashMap::new()),
-            actors: Actors::default(),
+            actors: Checked::new(limits::ACTORS_CHECKED_MAX),
+            tenants: Checked::new(limits::TENANTS_CHECKED_MAX),
             profile,
             opens_for,
         };

@@ -261,8 +261,11 @@ impl Room {
         work: &dyn Fn(&mut Step<'_>) -> Result<T>,
     ) -> Result<Prepared<T>> {
         let Some(row) = snapshot.tenant(number)? else { return Ok(Prepared::InSys(Code::Integrity.into())) };
-        if let Err(error) = sys.check_row(&row) {
-            return Ok(Prepared::InSys(error));
+        if !self.tenants.knows(&number, &row) {
+            if let Err(error) = sys.check_row(&row) {
+                return Ok(Prepared::InSys(error));
+            }
+            self.tenants.remember(number, &row);
         }
         match TenantState::from_number(row.state) {
             Some(TenantState::Active) => {}
@@ -331,7 +334,7 @@ impl Room {
         let text = actor.to_string();
         let name_hash = keys.index(IndexKind::Actor, text.as_bytes())?;
         if let Some(row) = snapshot.actor(number, &name_hash)? {
-            if self.actors.knows(keys.tenant(), &row) {
+            if self.actors.knows(&(keys.tenant(), row.name_hash), &row) {
                 return Ok((row.handle, None));
             }
             keys.check_row(&row)?;
@@ -339,7 +342,7 @@ impl Room {
             if *name != *text.as_bytes() {
                 return Err(Error::new(Code::Integrity).detail("a row of actors"));
             }
-            self.actors.remember(keys.tenant(), &row);
+            self.actors.remember((keys.tenant(), row.name_hash), &row);
             return Ok((row.handle, None));
         }
         let (handle, change) = self.new_actor(number, keys, actor)?;

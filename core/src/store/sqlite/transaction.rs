@@ -278,13 +278,22 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
     if version.as_ref().is_some_and(|version| version.secret != secret.id) {
         return Err(Fault::internal("the version of another secret"));
     }
-    let before = newest(db, *tenant, &secret.id)?;
-    let seq = if version.is_some() { Some(next_version(db)?) } else { before };
-    if put_secret_row(db, *tenant, secret, seq)? == Applied::Stale {
-        return Ok(Applied::Stale);
-    }
-    if let (Some(seq), Some(version)) = (seq, version) {
-        insert_version(db, *tenant, seq, before, version)?;
+    if let Some(version) = version
+        && add_version(db, *tenant, secret, version)?
+    {
+        let seq = db.last_insert_rowid();
+        if put_secret_row(db, *tenant, secret, Some(seq))? == Applied::Stale {
+            return Err(Fault::internal("a secret's row changed within a transaction"));
+        }
+    } else {
+        let before = newest(db, *tenant, &secret.id)?;
+        let seq = if version.is_some() { Some(next_version(db)?) } else { before };
+        if put_secret_row(db, *tenant, secret, seq)? == Applied::Stale {
+            return Ok(Applied::Stale);
+        }
+        if let (Some(seq), Some(version)) = (seq, version) {
+            insert_version(db, *tenant, seq, before, version)?;
+        }
     }
     if let Some(labels) = labels {
         let id = &secret.id.as_bytes()[..];
@@ -368,6 +377,32 @@ fn newest(db: &Connection, tenant: TenantNumber, secret: &ObjectId) -> Result<Op
 fn next_version(db: &Connection) -> Result<i64, Fault> {
     let mut select = db.prepare_cached("SELECT coalesce(max(seq), 0) + 1 FROM secret_versions")?;
     Ok(select.query_row([], |row| row.get(0))?)
+}
+
+/// Appends the next version of a secret that is there and stays where it is: the common case, in one
+/// statement that is its own guard. Whether it was that.
+fn add_version(db: &Connection, tenant: TenantNumber, secret: &SecretRow, row: &VersionRow) -> Result<bool, Fault> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO secret_versions
+         (before, tenant, secret, version, state, created_at, expires_at, value, revision, mac)
+         SELECT newest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM secrets
+         WHERE tenant = ?1 AND id = ?2 AND revision = ?10 AND name_hash = ?11 AND parent_hash = ?12",
+    )?;
+    let rows = insert.execute(params![
+        tenant.0,
+        &row.secret.as_bytes()[..],
+        number(row.version)?,
+        row.state,
+        number(row.created_at)?,
+        optional(row.expires_at)?,
+        row.value,
+        number(row.revision)?,
+        &row.mac[..],
+        before(secret.revision)?,
+        &secret.name_hash[..],
+        &secret.parent_hash[..],
+    ])?;
+    Ok(rows > 0)
 }
 
 fn insert_version(
