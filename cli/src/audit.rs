@@ -14,6 +14,7 @@ use crate::{
     input,
     output::{self, ReceiptJson, Table},
     progress,
+    state::States,
 };
 
 /// Show, verify and export the audit log
@@ -174,10 +175,15 @@ fn object(entry: &AuditEntry) -> String {
 ///
 /// A log that was cut off at a moment in the past is whole up to there. Only what was kept elsewhere shows
 /// that: keep a checkpoint with --save-checkpoint, and give it to the next verification with --checkpoint.
+///
+/// A row of the database may be one that was true once. With --state, every row is compared with the last
+/// line that speaks of it: secrets, versions, labels, folders and tenants that were put back, taken away,
+/// hidden or added without a line are found. That needs the device.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   strongroom audit verify
+  strongroom audit verify --state
   strongroom audit verify --checkpoint last.note --save-checkpoint new.note
   strongroom audit verify acme.bundle --root 'example.com/keys/root+1a2b3c4d+…'")]
 pub(crate) struct VerifyArgs {
@@ -190,6 +196,9 @@ pub(crate) struct VerifyArgs {
     /// replaced the database and the device together would be believed.
     #[arg(long, value_name = "VKEY", env = "STRONGROOM_ROOT_KEY", hide_env_values = true)]
     root: Option<String>,
+    /// Compare the stored rows with the log, too
+    #[arg(long, conflicts_with = "bundle")]
+    state: bool,
     /// A checkpoint kept from before, which the log must continue
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -206,6 +215,9 @@ struct VerifyReply<'a> {
     /// Where the database disagrees with the log it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     store_findings: Option<&'a [String]>,
+    /// How the rows compare with the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a States>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptJson<'a>>,
 }
@@ -216,33 +228,48 @@ impl VerifyArgs {
         let remembered = remembered.map(|note| note.to_vec());
         let save_to = Target::new(self.save_checkpoint.as_deref(), true)?;
         let root = self.root.as_deref().map(parse_root).transpose()?;
-        let (report, findings) = match (&self.bundle, &root) {
+        let (report, findings, states) = match (&self.bundle, &root) {
             (Some(bundle), Some(root)) => {
                 let report = verify_bundle(bundle, root, remembered.as_deref())?;
-                let reply = VerifyReply { ok: report.is_ok(), report: &report, store_findings: None, receipt: None };
+                let ok = report.is_ok();
+                let reply = VerifyReply { ok, report: &report, store_findings: None, state: None, receipt: None };
                 app.out.reply(&reply, || report.to_string())?;
-                (report, Vec::new())
+                (report, Vec::new(), None)
             }
             _ => {
                 let context = app.context()?;
                 let spinner = progress::spinner("verifying");
                 let verified = app.in_room(async |room| {
                     check_root(root.as_ref(), room.root_key())?;
-                    Ok(room.admin(context).audit().verify(remembered).await?)
+                    let verified = room.admin(context.clone()).audit().verify(remembered).await?;
+                    spinner.finish_and_clear();
+                    // Lines that do not hold together say nothing about rows.
+                    let states = match self.state && verified.is_ok() {
+                        true => Some(States::check(room, &context).await?),
+                        false => None,
+                    };
+                    Ok((verified, states))
                 });
                 spinner.finish_and_clear();
-                let verified = verified?;
+                let (verified, states) = verified?;
                 let reply = VerifyReply {
-                    ok: verified.is_ok(),
+                    ok: verified.is_ok() && states.as_ref().is_none_or(States::is_ok),
                     report: &verified.report,
                     store_findings: Some(&verified.store),
+                    state: states.as_ref(),
                     receipt: Some((&verified.receipt).into()),
                 };
-                app.out.reply(&reply, || ReportText::new(&verified.report).store(&verified.store).to_string())?;
-                (verified.report, verified.store)
+                app.out.reply(&reply, || {
+                    let findings: Vec<_> = states.iter().flat_map(States::lines).collect();
+                    let findings = [&verified.store[..], &findings].concat();
+                    let report = ReportText::new(&verified.report).store(&findings).to_string();
+                    states.as_ref().map_or_else(|| report.clone(), |states| format!("{report}{states}"))
+                })?;
+                (verified.report, verified.store, states)
             }
         };
         verdict(&report, &findings)?;
+        states.map_or(Ok(()), |states| states.verdict())?;
         match (&self.save_checkpoint, &report.checkpoint) {
             (Some(_), Some(note)) => save_to.write(note.as_bytes()),
             _ => Ok(()),

@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod run;
 mod secret;
+mod state;
 mod status;
 mod tenant;
 

@@ -18,6 +18,15 @@ pub(crate) fn spinner(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// Work on so many things, one after the other.
+pub(crate) fn things(what: &'static str, total: u64) -> ProgressBar {
+    let bar = shown(ProgressBar::new(total));
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.set_message(what);
+    bar
+}
+
 /// Work that is counted in bytes.
 pub(crate) fn bytes(what: &'static str, total: u64) -> ProgressBar {
     let bar = shown(ProgressBar::new(total));

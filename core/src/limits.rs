@@ -63,6 +63,9 @@ pub const COMMIT_LINES_MAX: usize = 1_024;
 /// Bytes of audit lines in one commit, unless a single operation has more.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Differences between rows and log that one state check lists; the rest are counted.
+pub const STATE_FINDINGS_MAX: usize = 100;
+
 /// Tenant names whose place is remembered. More than this forgets them all.
 pub const TENANT_NAMES_CACHED_MAX: usize = 100_000;
 

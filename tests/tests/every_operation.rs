@@ -145,6 +145,8 @@ operations! {
         done |on| Ok(on.audit.show(0, 10).await?.receipt);
     "audit.verify" verify (Acme, [])
         done |on| Ok(on.audit.verify(None).await?.receipt);
+    "audit.check-state" check_state (Acme, [])
+        done |on| Ok(on.audit.check_state().await?.receipt);
     "audit.export" export (Acme, [])
         done |on| Ok(on.audit.export(&on.file("bundle")).await?.receipt);
         refused |on| Ok(on.audit.export(&on.file("taken")).await?.receipt) => BackupExists;

@@ -7,4 +7,5 @@ mod leaks;
 mod main_job;
 mod place;
 mod run;
+mod state;
 mod values;

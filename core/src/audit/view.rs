@@ -100,9 +100,9 @@ pub struct AuditExport {
 /// One log, or the whole of a deployment, in somebody's name.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    room: Arc<Room>,
-    target: Target,
-    context: Context,
+    pub(super) room: Arc<Room>,
+    pub(super) target: Target,
+    pub(super) context: Context,
 }
 
 impl Audit {

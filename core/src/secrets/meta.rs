@@ -38,7 +38,7 @@ impl Meta {
     }
 
     /// Opens what is stored with a secret whose row was checked.
-    pub(super) fn open(keys: &TenantKeys, row: &SecretRow) -> Result<Self> {
+    pub(crate) fn open(keys: &TenantKeys, row: &SecretRow) -> Result<Self> {
         Self::from_stored(&keys.open_name(Subject::SecretMeta(row.id), &row.meta)?)
     }
 
@@ -62,7 +62,7 @@ impl Meta {
     }
 
     /// The keyed hashes by which its labels are found.
-    pub(super) fn label_hashes(&self, keys: &TenantKeys) -> Result<Vec<IndexHash>> {
+    pub(crate) fn label_hashes(&self, keys: &TenantKeys) -> Result<Vec<IndexHash>> {
         self.labels
             .iter()
             .map(|(name, value)| {

@@ -102,6 +102,21 @@ pub trait Snapshot {
         limit: usize,
     ) -> Result<Vec<SecretRow>>;
 
+    /// Secrets with an id over `after`, by id, `limit` at most.
+    fn secrets_after(&mut self, tenant: TenantNumber, after: Option<&ObjectId>, limit: usize)
+    -> Result<Vec<SecretRow>>;
+    /// Folders with a name hash over `after`, by that, `limit` at most.
+    fn folders_after(
+        &mut self,
+        tenant: TenantNumber,
+        after: Option<&IndexHash>,
+        limit: usize,
+    ) -> Result<Vec<FolderRow>>;
+    /// The keyed hashes of the labels that a secret is found by, in order.
+    fn labels_of(&mut self, tenant: TenantNumber, secret: &ObjectId) -> Result<Vec<IndexHash>>;
+    /// Versions, of all tenants, that are in the history of no secret.
+    fn versions_astray(&mut self) -> Result<u64>;
+
     /// The handle of an actor.
     fn actor(&mut self, tenant: TenantNumber, name_hash: &IndexHash) -> Result<Option<ActorRow>>;
     /// Who a handle stands for.

@@ -208,6 +208,10 @@ pass_through! {
     version(tenant: TenantNumber, secret: &ObjectId, version: u64) -> Option<VersionRow>;
     versions(tenant: TenantNumber, secret: &ObjectId) -> Vec<VersionRow>;
     secrets_labelled(tenant: TenantNumber, label_hash: &IndexHash, limit: usize) -> Vec<SecretRow>;
+    secrets_after(tenant: TenantNumber, after: Option<&ObjectId>, limit: usize) -> Vec<SecretRow>;
+    folders_after(tenant: TenantNumber, after: Option<&IndexHash>, limit: usize) -> Vec<FolderRow>;
+    labels_of(tenant: TenantNumber, secret: &ObjectId) -> Vec<IndexHash>;
+    versions_astray() -> u64;
     actor(tenant: TenantNumber, name_hash: &IndexHash) -> Option<ActorRow>;
     actor_by_handle(tenant: TenantNumber, handle: &Handle) -> Option<ActorRow>;
     head() -> Option<HeadRow>;

@@ -41,6 +41,7 @@ pub const CHECKS: &[Check] = &[
     ("a tenant is created once, with its empty log", tenants),
     ("a secret is put revision by revision", secrets),
     ("labels are replaced or left", labels),
+    ("secrets and folders are walked through in order", walking),
     ("folders are found by the one above", folders),
     ("a deleted secret takes empty folders along", deletion),
     ("an actor has one handle", actors),
@@ -364,6 +365,7 @@ fn secrets(Pair { store, other }: &Pair) {
     assert_eq!(view.version(five, &id, u64::MAX).unwrap(), None);
     assert_eq!(view.versions(five, &id).unwrap(), [version_row(1, 2), version_row(1, 1)], "newest first");
     assert_eq!(view.versions(seven, &id).unwrap(), [version_row(1, 1)]);
+    assert_eq!(view.versions_astray().unwrap(), 0);
     drop(view);
     let facts = store.facts().unwrap();
     assert_eq!((facts.secrets, facts.versions), (2, 3));
@@ -388,10 +390,34 @@ fn labels(Pair { store, .. }: &Pair) {
     assert_eq!(labelled(&b, 1).len(), 1);
     put(1, 2, None);
     assert_eq!(labelled(&a, 10), [ids[0]], "left alone");
-    put(1, 3, Some(vec![b]));
+    put(1, 3, Some(vec![b, a]));
+    assert_eq!(store.snapshot().unwrap().labels_of(five, &ids[0]).unwrap(), [a, b], "in order");
+    assert_eq!(store.snapshot().unwrap().labels_of(TenantNumber(7), &ids[0]).unwrap(), Vec::<IndexHash>::new());
+    put(1, 4, Some(vec![b]));
     assert_eq!((labelled(&a, 10), labelled(&b, 10)), (vec![], ids.to_vec()), "replaced");
-    put(1, 4, Some(vec![]));
+    put(1, 5, Some(vec![]));
     assert_eq!(labelled(&b, 10), [ids[1]], "removed");
+}
+
+fn walking(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let put = |tenant, n| {
+        let put = PutSecret { tenant, folders: vec![folder_row(n, ROOT)], ..put(n, bytes(6, n)) };
+        done(&**store, &[Change::PutSecret(Box::new(put))]);
+    };
+    let (five, seven) = (TenantNumber(5), TenantNumber(7));
+    [3, 1, 2].into_iter().for_each(|n| put(five, n));
+    put(seven, 4);
+    let mut view = other.snapshot().unwrap();
+    let rows = [1, 2, 3].map(|n| secret_row(n, bytes(6, n)));
+    assert_eq!(view.secrets_after(five, None, 10).unwrap(), rows);
+    assert_eq!(view.secrets_after(five, None, 2).unwrap(), rows[..2]);
+    assert_eq!(view.secrets_after(five, Some(&rows[1].id), 10).unwrap(), rows[2..]);
+    assert_eq!(view.secrets_after(five, Some(&rows[2].id), 10).unwrap(), []);
+    let rows = [1, 2, 3].map(|n| folder_row(n, ROOT));
+    assert_eq!(view.folders_after(five, None, 10).unwrap(), rows);
+    assert_eq!(view.folders_after(five, Some(&rows[0].name_hash), 1).unwrap(), rows[1..2]);
+    assert_eq!(view.folders_after(five, Some(&rows[2].name_hash), 1).unwrap(), []);
 }
 
 fn folders(Pair { store, .. }: &Pair) {

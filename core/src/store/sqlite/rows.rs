@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection, Params, Row, types::ValueRef};
 use super::fault::Fault;
 use crate::{
     id::{DeploymentId, Handle, ObjectId, TenantRef},
+    keys::IndexHash,
     store::{
         ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, LineRow, LogHeadRow,
         SecretRow, TenantNumber, TenantRow, VersionRow,
@@ -269,6 +270,15 @@ impl Stored for VersionRow {
             revision: columns.u64()?,
             mac: columns.array()?,
         })
+    }
+}
+
+/// Of a label.
+impl Stored for IndexHash {
+    const TABLE: &'static str = "secret_labels";
+
+    fn read(columns: &mut Columns<'_, '_>) -> Result<Self, Fault> {
+        columns.array()
     }
 }
 

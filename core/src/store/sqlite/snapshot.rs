@@ -179,6 +179,44 @@ impl<Mode> Snapshot for Session<'_, Mode> {
         self.read(|db| many(db, sql, params![tenant.0, &label_hash[..], limit(rows)]))
     }
 
+    fn secrets_after(&mut self, tenant: TenantNumber, after: Option<&ObjectId>, rows: usize) -> Result<Vec<SecretRow>> {
+        let sql =
+            concat!("SELECT ", columns!(secrets), " FROM secrets WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+        let after = after.map_or(&[][..], |id| &id.as_bytes()[..]);
+        self.read(|db| many(db, sql, params![tenant.0, after, limit(rows)]))
+    }
+
+    fn folders_after(
+        &mut self,
+        tenant: TenantNumber,
+        after: Option<&IndexHash>,
+        rows: usize,
+    ) -> Result<Vec<FolderRow>> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(folders),
+            " FROM folders WHERE tenant = ?1 AND name_hash > ?2 ORDER BY name_hash LIMIT ?3"
+        );
+        let after = after.map_or(&[][..], |hash| &hash[..]);
+        self.read(|db| many(db, sql, params![tenant.0, after, limit(rows)]))
+    }
+
+    fn labels_of(&mut self, tenant: TenantNumber, secret: &ObjectId) -> Result<Vec<IndexHash>> {
+        let sql = "SELECT label_hash FROM secret_labels WHERE tenant = ?1 AND secret = ?2 ORDER BY label_hash";
+        self.read(|db| many(db, sql, params![tenant.0, &secret.as_bytes()[..]]))
+    }
+
+    fn versions_astray(&mut self) -> Result<u64> {
+        let sql = "WITH RECURSIVE chain (seq, before) AS (
+                       SELECT row.seq, row.before FROM secrets JOIN secret_versions AS row ON row.seq = secrets.newest
+                       WHERE row.tenant = secrets.tenant AND row.secret = secrets.id
+                       UNION
+                       SELECT row.seq, row.before FROM chain JOIN secret_versions AS row ON row.seq = chain.before
+                       WHERE chain.before < chain.seq
+                   ) SELECT (SELECT count(*) FROM secret_versions) - (SELECT count(*) FROM chain)";
+        self.read(|db| count(db, sql, []))
+    }
+
     fn actor(&mut self, tenant: TenantNumber, name_hash: &IndexHash) -> Result<Option<ActorRow>> {
         let sql = concat!("SELECT ", columns!(actors), " FROM actors WHERE tenant = ?1 AND name_hash = ?2");
         self.read(|db| one(db, sql, params![tenant.0, &name_hash[..]]))

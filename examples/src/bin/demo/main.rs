@@ -67,7 +67,7 @@ fn play() -> Result<bool> {
         "Each time a fresh copy, changed with plain SQL; the token is untouched.",
     );
     thief::play(&mut stage)?;
-    thief::known_gap(&mut stage)?;
+    thief::old_row(&mut stage)?;
 
     stage.heading("Measured", &measure::machine());
     stage.say(&format!(
@@ -274,11 +274,7 @@ fn checkpoint(data: &Path) -> Result<()> {
 
 fn verdict(stage: &Stage) -> bool {
     if stage.failures.is_empty() {
-        let unseen = match stage.unseen {
-            0 => String::new(),
-            count => format!(" What is not seen yet, above: {count}."),
-        };
-        stage.heading(&format!("All {} checks were as expected.{unseen}", stage.checks), "");
+        stage.heading(&format!("All {} checks were as expected.", stage.checks), "");
         return true;
     }
     stage.heading(&format!("{} of {} checks were NOT as expected:", stage.failures.len(), stage.checks), "");

@@ -48,14 +48,13 @@ pub(crate) struct Stage {
     colours: bool,
     pub(crate) checks: u32,
     pub(crate) failures: Vec<String>,
-    pub(crate) unseen: u32,
 }
 
 impl Stage {
     pub(crate) fn new(program: PathBuf) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("strongroom-demo-").tempdir()?;
         let colours = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Ok(Self { folder, program, colours, checks: 0, failures: Vec::new(), unseen: 0 })
+        Ok(Self { folder, program, colours, checks: 0, failures: Vec::new() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -155,12 +154,6 @@ impl Stage {
         }
     }
 
-    /// Something that is not prevented yet. It is no failure, and it is not kept quiet.
-    pub(crate) fn not_seen(&mut self, text: &str) {
-        self.unseen += 1;
-        self.say(&format!("    {}  {text}", self.painted("1;33", "not seen yet")));
-    }
-
     pub(crate) fn heading(&self, text: &str, explanation: &str) {
         self.say(&format!("\n{}", self.painted("1;36", text)));
         if !explanation.is_empty() {
@@ -198,6 +191,10 @@ pub(crate) fn answer(mut command: Command, stdin: &[u8]) -> Result<Answer> {
 
 pub(crate) fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+pub(crate) fn last_line(text: &str) -> String {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
 pub(crate) fn shortened(text: &str) -> String {
