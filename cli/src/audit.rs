@@ -91,6 +91,7 @@ struct EntryJson<'a> {
     seq: u64,
     time: String,
     act: &'a str,
+    phase: &'static str,
     ok: bool,
     code: &'a str,
     actor: Option<&'a str>,
@@ -121,6 +122,7 @@ impl<'a> From<&'a AuditEntry> for EntryJson<'a> {
             seq: entry.seq,
             time: output::exact_time(entry.time),
             act: &entry.act,
+            phase: if entry.intent { "intent" } else { "result" },
             ok: entry.ok,
             code: &entry.code,
             actor: entry.actor.as_deref(),
@@ -146,7 +148,7 @@ fn table(entries: &[AuditEntry]) -> String {
             entry.actor.clone().unwrap_or_else(|| "(forgotten)".to_owned()),
             entry.act.clone(),
             object(entry),
-            entry.code.clone(),
+            if entry.intent { "begun".to_owned() } else { entry.code.clone() },
         ]);
     }
     table.finish()

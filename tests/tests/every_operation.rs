@@ -147,10 +147,10 @@ operations! {
         done |on| Ok(on.audit.verify(None).await?.receipt);
     "audit.check-state" check_state (Acme, [])
         done |on| Ok(on.audit.check_state().await?.receipt);
-    "audit.export" export (Acme, [])
+    "audit.export" export (Acme, [(Log::Acme, "audit.export")])
         done |on| Ok(on.audit.export(&on.file("bundle")).await?.receipt);
         refused |on| Ok(on.audit.export(&on.file("taken")).await?.receipt) => BackupExists;
-    "backup.create" back_up (Sys, [])
+    "backup.create" back_up (Sys, [(Log::Sys, "backup.create")])
         done |on| Ok(on.admin.back_up(&on.file("backup"), |_, _| {}).await?.receipt);
         refused |on| Ok(on.admin.back_up(&on.file("taken"), |_, _| {}).await?.receipt) => BackupExists;
 }
@@ -320,6 +320,11 @@ fn lines_when_done(case: &Case) -> Vec<(Log, &'static str, &'static str)> {
     case.besides.iter().map(|(log, act)| (*log, *act, "ok")).chain([own]).collect()
 }
 
+/// Whether a case has a line of its intent, in a commit before that of its result.
+fn has_intent(case: &Case) -> bool {
+    case.besides.contains(&(case.log, case.act))
+}
+
 #[test]
 fn each_operation_done_or_refused_is_one_line() {
     let mut world = World::new();
@@ -391,6 +396,16 @@ fn without_a_durable_line_nobody_gets_a_result() {
         // Nothing of it was done either: now it is.
         (case.done)(&on).unwrap_or_else(|error| panic!("{}: {error}", case.act));
         caller.demand(case.act, &world.new_lines(), &lines_when_done(case));
+        if has_intent(case) {
+            for file in ["bundle", "backup", "backup.note"] {
+                let _ = fs::remove_file(on.file(file));
+            }
+            world.store.fail(Step::Commit, 2, Failure::NotDone(Code::StoreUnavailable));
+            let error = (case.done)(&on).expect_err(case.act);
+            assert_eq!((error.code(), world.store.pending()), (Code::StoreUnavailable, 0), "{}", case.act);
+            caller.demand("intent", &world.new_lines(), &lines_when_done(case)[..1]);
+            assert!(!on.file("bundle").exists() && !on.file("backup").exists(), "{}", case.act);
+        }
         for file in ["bundle", "backup", "backup.note"] {
             let _ = fs::remove_file(on.file(file));
         }
@@ -401,13 +416,18 @@ fn without_a_durable_line_nobody_gets_a_result() {
 #[test]
 fn what_failed_and_yet_was_done_is_recorded_once_and_the_log_goes_on() {
     let mut world = World::new();
-    for (number, case) in OPERATIONS.iter().enumerate() {
+    let with_intent = OPERATIONS.iter().filter(|case| has_intent(case)).map(|case| (case, 1));
+    for (number, (case, nth)) in with_intent.chain(OPERATIONS.iter().map(|case| (case, 0))).enumerate() {
         let caller = Caller::new(number);
         let on = On::new(&world.room, "acme", &caller.context, world.place.folder.path());
-        world.store.fail(Step::Commit, 1, Failure::YetDone(Code::StoreUnavailable));
+        let (nth, lines) = match (has_intent(case), nth) {
+            (true, 1) => (1, &lines_when_done(case)[..1]),
+            (intent, _) => (1 + u64::from(intent), &lines_when_done(case)[..]),
+        };
+        world.store.fail(Step::Commit, nth, Failure::YetDone(Code::StoreUnavailable));
         let error = (case.done)(&on).expect_err(case.act);
         assert_eq!((error.code(), world.store.pending()), (Code::StoreUnavailable, 0), "{}", case.act);
-        caller.demand(case.act, &world.new_lines(), &lines_when_done(case));
+        caller.demand(case.act, &world.new_lines(), lines);
         assert!(!on.file("bundle").exists() && !on.file("backup").exists(), "{}", case.act);
 
         let next = block_on(on.secrets.get(&path("app/key"), Get::current())).unwrap();

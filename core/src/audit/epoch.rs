@@ -10,13 +10,18 @@ use std::{
 };
 
 use strongroom_log::{
-    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, Object, Origin, Outcome, RootKey,
-    VerifyingKey, Who, write_note,
+    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, LogOrigin, Note, Object, Origin, Outcome,
+    RootKey, VerifyingKey, Who, write_note,
 };
 
 use crate::{
-    Code, Error, KeyDevice, Result, clock::Timestamp, keys::LockedSigner, memory::Arena, random::Random,
-    runtime::block_on, store::EpochRow,
+    Code, Error, KeyDevice, Result,
+    clock::Timestamp,
+    keys::LockedSigner,
+    memory::Arena,
+    random::Random,
+    runtime::block_on,
+    store::{EpochRow, IntentRow},
 };
 
 /// How long an epoch signs before it is replaced.
@@ -137,6 +142,20 @@ pub(super) fn closed_line(origin: &Origin, id: u32, certificate: &[u8], request:
 pub(super) fn refused_line(origin: &Origin, code: Code, request: [u8; 16]) -> Result<LineTemplate> {
     LineBuilder::new("epoch.open", &origin.sys(), Who::System, request)
         .finish(Outcome::Refused(code.name()))
+        .map_err(internal)
+}
+
+/// The boot id of the process that opened an epoch, as its certificate has it. Not verified: it only decides which
+/// intents are left alone.
+pub(super) fn boot_of(certificate: &[u8], origin: &Origin) -> Option<[u8; 16]> {
+    let note = Note::parse(certificate).ok()?;
+    Some(EpochCertificate::parse(note.unverified_text(), origin).ok()?.boot)
+}
+
+/// The line that says that nobody knows what became of something begun outside the database.
+pub(super) fn unknown_line(log: &LogOrigin, intent: &IntentRow) -> Result<LineTemplate> {
+    LineBuilder::new(&intent.act, log, Who::System, intent.request)
+        .finish(Outcome::Refused(Code::EffectUnknown.name()))
         .map_err(internal)
 }
 

@@ -36,6 +36,9 @@ use crate::{
 /// How often a commit is begun again because another process took the epoch's number.
 const EPOCH_ATTEMPTS: usize = 16;
 
+/// Intents of dead processes that are closed at a time: the rest at the next epoch.
+const INTENTS_CLOSED_MAX: usize = 256;
+
 /// How long the device is left alone after it refused to certify an epoch that is still within its grace.
 const CERTIFY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -45,6 +48,8 @@ pub(crate) struct Founding {
     pub(crate) deployment: DeploymentId,
     /// The origin in the generation that is written.
     pub(crate) origin: Origin,
+    /// Tells this process from others.
+    pub(crate) boot: [u8; 16],
     /// Begin this generation with the first commit, for this sealed reason: after a restore.
     pub(crate) opens_for: Option<Vec<u8>>,
 }
@@ -56,7 +61,6 @@ pub(crate) struct Sequencer {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     arena: Arc<Arena>,
-    boot: [u8; 16],
     position_limit: Arc<AtomicU32>,
     state: Option<State>,
     epoch: Option<Epoch>,
@@ -75,7 +79,6 @@ impl Sequencer {
         random: Arc<dyn Random>,
         arena: Arc<Arena>,
     ) -> Result<Self> {
-        let boot = random.array()?;
         Ok(Self {
             founding,
             store,
@@ -83,7 +86,6 @@ impl Sequencer {
             clock,
             random,
             arena,
-            boot,
             position_limit: Arc::new(AtomicU32::new(HeadsTree::new().position_limit())),
             state: None,
             epoch: None,
@@ -159,7 +161,7 @@ impl Sequencer {
             now,
             seen_size,
             seen_root: frontier.root(),
-            boot: self.boot,
+            boot: self.founding.boot,
         };
         match Epoch::open(&opening, &*self.device, &self.arena, &*self.random) {
             Ok(epoch) => Ok(Some(epoch)),
@@ -262,10 +264,14 @@ impl Sequencer {
                 let line = epoch::unlocked_line(&self.founding.origin, self.random.array()?)?;
                 state.append(batch, place, TenantNumber::SYS, &line)?;
             }
+            let mut alive = vec![self.founding.boot];
             for old in transaction.epochs_open()? {
                 let ours = self.epoch.as_ref().is_some_and(|ours| ours.id == old.id);
                 let over = old.hard_limit < place.time.0 || old.generation != self.founding.origin.generation();
-                if old.id != epoch.id && (ours || over) {
+                if old.id == epoch.id {
+                } else if !ours && !over {
+                    alive.extend(epoch::boot_of(&old.certificate, &self.founding.origin));
+                } else {
                     let change = Change::CloseEpoch { id: old.id, checkpoint: None };
                     let _ = transaction.apply(&[change])?;
                     if old.generation == self.founding.origin.generation() {
@@ -274,6 +280,7 @@ impl Sequencer {
                     }
                 }
             }
+            self.close_intents(transaction, state, batch, place, &alive)?;
         } else if let Some(code) = self.refused {
             let line = epoch::refused_line(&self.founding.origin, code, self.random.array()?)?;
             state.append(batch, place, TenantNumber::SYS, &line)?;
@@ -281,6 +288,35 @@ impl Sequencer {
         for (change, line) in own {
             let _ = transaction.apply(std::slice::from_ref(change))?;
             state.append(batch, place, TenantNumber::SYS, line)?;
+        }
+        Ok(())
+    }
+
+    /// Records that nobody knows what became of what a process began that is gone: none of its epochs is open.
+    fn close_intents(
+        &self,
+        transaction: &mut dyn Transaction,
+        state: &mut State,
+        batch: &mut Batch,
+        place: &Place,
+        alive: &[[u8; 16]],
+    ) -> Result<()> {
+        for intent in transaction.intents(INTENTS_CLOSED_MAX)? {
+            if alive.contains(&intent.boot) {
+                continue;
+            }
+            let _ = transaction.apply(&[Change::CloseIntent(intent.clone())])?;
+            // A tenant's log may be closed meanwhile.
+            let open = state.logs.get(&intent.tenant).filter(|log| log.status == LogStatus::Open);
+            let (number, origin) = match open {
+                Some(log) => (intent.tenant, log.origin.clone()),
+                None => (TenantNumber::SYS, self.founding.origin.sys()),
+            };
+            // Nothing authenticates the row: what makes no line is not one of ours.
+            match epoch::unknown_line(&origin, &intent) {
+                Ok(line) => drop(state.append(batch, place, number, &line)?),
+                Err(_) => tracing::warn!("a row of `intents` was not written by us; it is gone now"),
+            }
         }
         Ok(())
     }

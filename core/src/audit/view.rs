@@ -8,7 +8,7 @@ use std::{
 };
 
 use strongroom_log::{
-    CommitLeaf, Frontier, FullBundleWriter, Hash, HeadsTree, LogStatus, PreviousGeneration, Report, RootKey,
+    CommitLeaf, Frontier, FullBundleWriter, Hash, HeadsTree, LogStatus, Phase, PreviousGeneration, Report, RootKey,
     TenantBundleWriter, TenantHead, TenantProof, Verifier, hex_array, parse_line,
 };
 
@@ -41,6 +41,9 @@ pub struct AuditEntry {
     pub code: String,
     /// Whether it was done.
     pub ok: bool,
+    /// Whether the line is of an intent: it is about to be done, and another line of the same request and act
+    /// says what became of it.
+    pub intent: bool,
     /// Who: `service:billing`; `None` if the actor was forgotten.
     pub actor: Option<String>,
     /// What was acted upon: a path, a folder, a tenant's name; `None` if there is no object, or it is gone.
@@ -165,19 +168,27 @@ impl Audit {
     /// Writes a bundle that verifies offline with nothing but the root key: of a tenant, its log with
     /// the proof that it is whole; of the deployment, all logs.
     ///
-    /// Nothing is overwritten. The file appears once the line that records the export is durable.
+    /// Nothing is overwritten. A line says that the export begins before anything is written; the file appears once
+    /// the line that says how it ended is durable.
     ///
     /// # Errors
     /// `BackupExists` if the file is there; `StoreFull` and the like.
     pub async fn export(&self, file: &Path) -> Result<AuditExport> {
         let partial = partial_name(file);
-        let (target, writing) = (file.to_owned(), partial.clone());
-        let result = self
-            .room
-            .operate("audit.export", &self.target, &self.context, move |step| {
+        let (target, writing, context) = (file.to_owned(), partial.clone(), self.room.one_request(&self.context)?);
+        self.room
+            .operate("audit.export", &self.target, &context, move |step| {
                 if target.exists() {
                     return Err(Error::new(Code::BackupExists).detail(target.display().to_string()));
                 }
+                step.begins_effect();
+                Ok(())
+            })
+            .await?;
+        let result = self
+            .room
+            .operate("audit.export", &self.target, &context, move |step| {
+                step.ends_effect();
                 write_bundle(step, &writing)
             })
             .await;
@@ -432,6 +443,7 @@ fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
             act: line.act.to_owned(),
             code: line.code.to_owned(),
             ok: line.ok,
+            intent: line.ph == Phase::Intent,
             actor,
             object,
             object_type: line.obj.as_ref().map(|object| object.kind.to_owned()),

@@ -42,15 +42,28 @@ pub struct BackupReply {
 impl Admin {
     /// Copies the whole database to a new file, with a signed note beside it (`<file>.note`).
     ///
-    /// Both appear once the line that records the backup is durable; nothing is overwritten. The token is
+    /// A line says that the backup begins before anything is written; both files appear once the line that says
+    /// how it ended is durable; nothing is overwritten. The token is
     /// yours to back up: without it, or its own backup, this one opens nothing. `progress` is told the
     /// pages copied and the pages there are.
     ///
     /// # Errors
     /// `BackupExists`; `StoreFull` and the like; what the device says.
     pub async fn back_up(&self, file: &Path, progress: impl FnMut(u64, u64) + Send + 'static) -> Result<BackupReply> {
-        let partial = partial_name(file);
-        let made = self.copy(file, &partial, progress).await;
+        let (partial, target) = (partial_name(file), file.to_owned());
+        let context = self.room.one_request(&self.context)?;
+        self.room
+            .operate("backup.create", &Target::Sys, &context, move |step| {
+                for taken in [&target, &note_file(&target)] {
+                    if taken.exists() {
+                        return Err(Error::new(Code::BackupExists).detail(taken.display().to_string()));
+                    }
+                }
+                step.begins_effect();
+                Ok(())
+            })
+            .await?;
+        let made = self.copy(&partial, progress).await;
         let (note, text) = match &made {
             Ok((note, text)) => (Ok(note.clone()), text.clone()),
             Err(error) => (Err(error.code()), String::new()),
@@ -58,7 +71,8 @@ impl Admin {
         let det = sha256(text.as_bytes());
         let recorded = self
             .room
-            .operate("backup.create", &Target::Sys, &self.context, move |step| {
+            .operate("backup.create", &Target::Sys, &context, move |step| {
+                step.ends_effect();
                 let note = note.as_ref().map_err(|code| Error::new(*code))?;
                 step.line.detail = Some(det);
                 step.line.count = Some(note.file_bytes);
@@ -87,15 +101,9 @@ impl Admin {
 
     async fn copy(
         &self,
-        file: &Path,
         partial: &Path,
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<(BackupNote, String)> {
-        for taken in [file, &note_file(file)] {
-            if taken.exists() {
-                return Err(Error::new(Code::BackupExists).detail(taken.display().to_string()));
-            }
-        }
         let (room, to) = (&self.room, partial.to_owned());
         let (deployment, now) = (room.deployment, room.clock.now());
         let note = room

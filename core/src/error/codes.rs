@@ -71,6 +71,7 @@ codes! {
     LogBroken "SR-AUDIT-BROKEN" Integrity "the audit log does not verify" "keep a copy of the database and of the report; compare with the last known checkpoint and backups";
     LogRolledBack "SR-AUDIT-ROLLED-BACK" Integrity "the audit log is behind a checkpoint that is remembered" "an older database was put in place: find the newer one, or restore with `strongroom backup restore`";
     StateDiffers "SR-STATE-DIFFERS" Integrity "stored rows are not those that the audit log speaks of last" "keep a copy of the database and of the report; the findings say which rows were put back, taken away or hidden; compare with backups";
+    EffectUnknown "SR-EFFECT-UNKNOWN" Unavailable "the process that did this ended before it recorded what became of it" "look at what the act names (a backup, an export): it may be there, whole or in part; remove it, or do it again";
     BundleInvalid "SR-AUDIT-BUNDLE-INVALID" Invalid "this is not an audit bundle" "give a file written by `strongroom audit export`";
     RootKeyInvalid "SR-AUDIT-ROOT-INVALID" Invalid "this is not a root verification key" "give the vkey that `strongroom init` or `strongroom status` prints";
     DevicePinRefused "SR-DEVICE-PIN-REFUSED" Denied "the device refused the PIN or passphrase; it was tried once" "correct the PIN source before the next start: every further try may lock the token";

@@ -57,6 +57,8 @@ pub(crate) struct Room {
     pub(crate) deployment: DeploymentId,
     pub(crate) origin: Origin,
     pub(crate) root_key: RootKey,
+    /// Tells this process from others, in its epochs' certificates and its intents.
+    boot: [u8; 16],
     sys: TenantRef,
     pub(crate) device: Arc<dyn KeyDevice>,
     pub(crate) readers: Readers,

@@ -167,7 +167,9 @@ impl Parts {
         let origin = first.at_generation(generation);
         let root_key = RootKey::of(&first, &profile.audit.key).map_err(damaged)?;
         let OpenOptions { clock, random, keys_ttl, .. } = options;
-        let founding = Founding { deployment: row.deployment, origin: origin.clone(), opens_for: opens_for.clone() };
+        let boot = random.array()?;
+        let founding =
+            Founding { deployment: row.deployment, origin: origin.clone(), boot, opens_for: opens_for.clone() };
         let opens_for = opens_for.unwrap_or_default();
         let sequencer = Sequencer::new(
             founding,
@@ -180,6 +182,7 @@ impl Parts {
         let room = Room {
             deployment: row.deployment,
             origin,
+            boot,
             root_key,
             sys: row.sys_ref,
             readers: Readers::start(&store)?,

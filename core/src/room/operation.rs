@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::Room;
 use crate::{
-    Actor, ActorKind, Class, Code, Context, Error, Handle, Result, TenantId, TenantState,
+    Actor, ActorKind, Class, Code, Context, Error, Handle, RequestId, Result, TenantId, TenantState,
     audit::{Receipt, Write, Written, log_origin},
     clock::Timestamp,
     keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
@@ -21,7 +21,7 @@ use crate::{
     random::Random,
     readers,
     seal::Subject,
-    store::{ActorRow, Change, Snapshot, TenantNumber, TenantRow},
+    store::{ActorRow, Change, IntentRow, Snapshot, TenantNumber, TenantRow},
 };
 
 /// Whose log an operation belongs to.
@@ -47,6 +47,16 @@ pub(crate) struct Step<'a> {
     pub(crate) line: LineFacts,
     /// Lines of its parts, each in the same log or another, before its own.
     pub(crate) parts: Vec<Part>,
+    effect: Effect,
+}
+
+/// Whether an operation begins or ends something outside the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Effect {
+    #[default]
+    None,
+    Begins,
+    Ends,
 }
 
 /// One part of an operation that has a line of its own.
@@ -66,6 +76,8 @@ pub(crate) struct LineFacts {
     pub(crate) position: Option<u32>,
     pub(crate) row: Option<RowChange>,
     pub(crate) version_row: Option<RowChange>,
+    /// It begins something outside the database.
+    pub(crate) intent: bool,
 }
 
 /// The object of a line.
@@ -82,6 +94,18 @@ impl Step<'_> {
     /// The random source.
     pub(crate) fn random(&self) -> &dyn Random {
         &*self.room.random
+    }
+
+    /// If this succeeds, something outside the database is begun: the line says so, and that of the same act and
+    /// request which calls [`Step::ends_effect`] says what became of it. If the process dies in between, another
+    /// line will say that nobody knows.
+    pub(crate) fn begins_effect(&mut self) {
+        self.effect = Effect::Begins;
+    }
+
+    /// The line, of a success or a refusal, is the result of what was begun.
+    pub(crate) fn ends_effect(&mut self) {
+        self.effect = Effect::Ends;
     }
 
     /// Names the operation's object by its pseudonym.
@@ -123,6 +147,14 @@ enum Settled<T> {
 }
 
 impl Room {
+    /// The context with the id of its request, for an operation of more than one line.
+    pub(crate) fn one_request(&self, context: &Context) -> Result<Context> {
+        match context.request_id() {
+            Some(_) => Ok(context.clone()),
+            None => Ok(context.clone().request(RequestId::from_bytes(self.random.array()?))),
+        }
+    }
+
     /// Carries an operation out and records it, whatever comes of it.
     pub(crate) async fn operate<T: Send + 'static>(
         self: &Arc<Self>,
@@ -288,15 +320,25 @@ impl Room {
             changes: Vec::new(),
             line: LineFacts::default(),
             parts: Vec::new(),
+            effect: Effect::None,
         };
         let outcome = work(&mut step);
-        let Step { mut changes, mut line, mut parts, .. } = step;
+        let Step { mut changes, mut line, mut parts, effect, .. } = step;
         if outcome.is_err() {
             changes.clear();
             parts.clear();
             line = LineFacts { object: line.object, ..LineFacts::default() };
         }
         changes.extend(new_actor);
+        let intent = || IntentRow { tenant: number, request, act: act.to_owned(), boot: self.boot };
+        match effect {
+            Effect::Begins if outcome.is_ok() => {
+                line.intent = true;
+                changes.push(Change::OpenIntent(intent()));
+            }
+            Effect::Ends => changes.push(Change::CloseIntent(intent())),
+            Effect::Begins | Effect::None => {}
+        }
 
         let who = Who::Actor { kind: kind_of(context.actor()), handle: *handle.as_bytes() };
         let source = match context.source_address() {
@@ -371,6 +413,9 @@ impl LineFacts {
         outcome: Outcome<'_>,
     ) -> Result<LineTemplate> {
         let mut line = LineBuilder::new(act, log, who, request);
+        if self.intent {
+            line = line.intent();
+        }
         if let Some(object) = &self.object {
             line = line.object(Object { kind: object.kind, id: object.id, version: object.version });
         }

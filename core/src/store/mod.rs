@@ -136,6 +136,8 @@ pub trait Snapshot {
     fn epochs(&mut self, after: u32, limit: usize) -> Result<Vec<EpochRow>>;
     /// Epochs whose closing line is not written.
     fn epochs_open(&mut self) -> Result<Vec<EpochRow>>;
+    /// Intents whose result is not recorded, `limit` at most.
+    fn intents(&mut self, limit: usize) -> Result<Vec<IntentRow>>;
     /// The id of the newest epoch; 0 if there was none.
     fn epoch_last(&mut self) -> Result<u32>;
     /// The tenants with lines numbered over `after`.
@@ -167,6 +169,10 @@ pub enum Change {
     DeleteSecret(DeleteSecret),
     /// A new actor. Stale if the name has a handle already.
     CreateActor(TenantNumber, ActorRow),
+    /// Something outside the store is about to be done. One of the same tenant, request and act gives way.
+    OpenIntent(IntentRow),
+    /// What became of it is recorded. Never stale: another process may have recorded that nobody knows.
+    CloseIntent(IntentRow),
     /// A new epoch. Stale if its id is not the next one.
     OpenEpoch(EpochRow),
     /// Marks an epoch closed, with the last checkpoint it is known to have signed. Stale if there is no

@@ -158,6 +158,19 @@ pub struct ActorRow {
     pub mac: RowMac,
 }
 
+/// Something that is being done outside the store. Nothing authenticates it: it only says whose result to wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentRow {
+    /// In whose log the intent is.
+    pub tenant: TenantNumber,
+    /// Of the request.
+    pub request: [u8; 16],
+    /// What is done, as the lines say it.
+    pub act: String,
+    /// The process that does it, by the boot id in its epochs' certificates.
+    pub boot: [u8; 16],
+}
+
 /// A signing epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EpochRow {

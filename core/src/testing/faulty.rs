@@ -14,8 +14,8 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, LineRow,
-        LogHeadRow, OpenGeneration, Record, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow,
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow,
+        LineRow, LogHeadRow, OpenGeneration, Record, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow,
         Transaction, VersionRow,
     },
 };
@@ -221,6 +221,7 @@ pass_through! {
     generation_tenants(generation: u32) -> Vec<(TenantNumber, TenantRef, u8)>;
     epochs(after: u32, limit: usize) -> Vec<EpochRow>;
     epochs_open() -> Vec<EpochRow>;
+    intents(limit: usize) -> Vec<IntentRow>;
     epoch_last() -> u32;
     tenants_with_lines(after: u64) -> Vec<TenantNumber>;
     commits(after: u64, limit: usize) -> Vec<CommitRow>;

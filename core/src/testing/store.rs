@@ -17,8 +17,8 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow,
-        LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow,
-        Transaction, VersionRow,
+        IntentRow, LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber,
+        TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -46,6 +46,7 @@ pub const CHECKS: &[Check] = &[
     ("a deleted secret takes empty folders along", deletion),
     ("an actor has one handle", actors),
     ("epochs are opened in turn and closed once", epochs),
+    ("an intent stands until its result", intents),
     ("changes are applied together or not at all", all_or_nothing),
     ("what was recorded is read back", recording),
     ("lines are found with any part of them indexed", index_boundary),
@@ -517,6 +518,27 @@ fn spoilt(store: &dyn Store, work: impl FnOnce(&mut dyn Transaction) -> Result<(
     assert!(transaction.commit().is_err(), "half a transaction was committed");
     assert_eq!(store.snapshot().unwrap().tenant(TenantNumber(5)).unwrap(), before);
     error
+}
+
+fn intents(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let row = |tenant, n, act: &str| IntentRow {
+        tenant: TenantNumber(tenant),
+        request: bytes(1, n),
+        act: act.to_owned(),
+        boot: [8; 16],
+    };
+    let (a, b, c) = (row(0, 2, "backup.create"), row(5, 1, "audit.export"), row(5, 1, "backup.create"));
+    done(&**store, &[&c, &a, &b].map(|row| Change::OpenIntent(row.clone())));
+    let again = IntentRow { boot: [9; 16], ..c.clone() };
+    done(&**other, &[Change::OpenIntent(again.clone())]);
+    let there = |limit| other.snapshot().unwrap().intents(limit).unwrap();
+    assert_eq!(there(10), [a.clone(), b.clone(), again]);
+    assert_eq!(there(1), std::slice::from_ref(&a));
+    done(&**other, &[Change::CloseIntent(c)]);
+    assert_eq!(there(10), [a.clone(), b]);
+    done(&**store, &[Change::CloseIntent(row(7, 1, "audit.export"))]);
+    assert_eq!(there(10).len(), 2, "closing what is not there is no trouble");
 }
 
 fn epochs(Pair { store, other }: &Pair) {

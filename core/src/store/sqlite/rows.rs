@@ -10,8 +10,8 @@ use crate::{
     id::{DeploymentId, Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, LineRow, LogHeadRow,
-        SecretRow, TenantNumber, TenantRow, VersionRow,
+        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow, LineRow,
+        LogHeadRow, SecretRow, TenantNumber, TenantRow, VersionRow,
     },
 };
 
@@ -38,6 +38,9 @@ macro_rules! columns {
     };
     (epochs) => {
         "id, generation, certificate, hard_limit, closed, checkpoint"
+    };
+    (intents) => {
+        "tenant, request, act, boot"
     };
     (log_heads) => {
         "tenant, ref, size, frontier, prev, time, status"
@@ -307,6 +310,19 @@ impl Stored for ActorRow {
             name: columns.bytes()?,
             revision: columns.u64()?,
             mac: columns.array()?,
+        })
+    }
+}
+
+impl Stored for IntentRow {
+    const TABLE: &'static str = "intents";
+
+    fn read(columns: &mut Columns<'_, '_>) -> Result<Self, Fault> {
+        Ok(Self {
+            tenant: TenantNumber(columns.u32()?),
+            request: columns.array()?,
+            act: columns.text()?,
+            boot: columns.array()?,
         })
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, LineRow, LogHeadRow,
-        SecretRow, Snapshot, TenantNumber, TenantRow, VersionRow,
+        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow, LineRow,
+        LogHeadRow, SecretRow, Snapshot, TenantNumber, TenantRow, VersionRow,
     },
 };
 
@@ -261,6 +261,11 @@ impl<Mode> Snapshot for Session<'_, Mode> {
     fn epochs_open(&mut self) -> Result<Vec<EpochRow>> {
         let sql = concat!("SELECT ", columns!(epochs), " FROM epochs WHERE closed = 0 ORDER BY id");
         self.read(|db| many(db, sql, []))
+    }
+
+    fn intents(&mut self, rows: usize) -> Result<Vec<IntentRow>> {
+        let sql = concat!("SELECT ", columns!(intents), " FROM intents ORDER BY tenant, request, act LIMIT ?1");
+        self.read(|db| many(db, sql, [limit(rows)]))
     }
 
     fn epoch_last(&mut self) -> Result<u32> {

@@ -18,8 +18,8 @@ use crate::{
     Code, Error, Result,
     id::ObjectId,
     store::{
-        ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, HeadRow, LineRow, LogHeadRow,
-        OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, HeadRow, IntentRow, LineRow,
+        LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -174,6 +174,8 @@ fn apply(db: &Connection, change: &Change) -> Result<Applied, Fault> {
         Change::PutSecret(put) => put_secret(db, put),
         Change::DeleteSecret(delete) => delete_secret(db, delete),
         Change::CreateActor(tenant, row) => create_actor(db, *tenant, row),
+        Change::OpenIntent(row) => open_intent(db, row),
+        Change::CloseIntent(row) => close_intent(db, row),
         Change::OpenEpoch(row) => open_epoch(db, row),
         Change::CloseEpoch { id, checkpoint } => close_epoch(db, *id, checkpoint.as_deref()),
     }
@@ -488,6 +490,19 @@ fn create_actor(db: &Connection, tenant: TenantNumber, row: &ActorRow) -> Result
         number(row.revision)?,
         &row.mac[..],
     ])?))
+}
+
+fn open_intent(db: &Connection, row: &IntentRow) -> Result<Applied, Fault> {
+    let mut insert =
+        db.prepare_cached("INSERT OR REPLACE INTO intents (tenant, request, act, boot) VALUES (?1, ?2, ?3, ?4)")?;
+    insert.execute(params![row.tenant.0, &row.request[..], row.act, &row.boot[..]])?;
+    Ok(Applied::Done)
+}
+
+fn close_intent(db: &Connection, row: &IntentRow) -> Result<Applied, Fault> {
+    let mut delete = db.prepare_cached("DELETE FROM intents WHERE tenant = ?1 AND request = ?2 AND act = ?3")?;
+    delete.execute(params![row.tenant.0, &row.request[..], row.act])?;
+    Ok(Applied::Done)
 }
 
 fn open_epoch(db: &Connection, row: &EpochRow) -> Result<Applied, Fault> {

@@ -193,6 +193,15 @@ CREATE TABLE generation_tenants (
     PRIMARY KEY (generation, tenant)
 ) STRICT, WITHOUT ROWID;
 
+-- What is being done outside the database, and has a line that says so and none yet of what became of it.
+CREATE TABLE intents (
+    tenant  INTEGER NOT NULL REFERENCES tenants (number),
+    request BLOB    NOT NULL CHECK (length(request) = 16),
+    act     TEXT    NOT NULL,
+    boot    BLOB    NOT NULL CHECK (length(boot) = 16),
+    PRIMARY KEY (tenant, request, act)
+) STRICT, WITHOUT ROWID;
+
 -- Signing epochs: the certificate, and the last checkpoint each one signed.
 CREATE TABLE epochs (
     id          INTEGER PRIMARY KEY,

@@ -1,0 +1,185 @@
+//! What is done outside the database has a line before it and one after; where the process dies in between,
+//! another says that nobody knows what became of it.
+
+mod common;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use common::{Place, operator, tenant};
+use pollster::block_on;
+use strongroom::{
+    AuditEntry, Code, Context, OpenOptions, RequestId, Strongroom, SystemRandom, Timestamp,
+    store::{Maintenance, SqliteStore, Store},
+    testing::{
+        ManualClock,
+        faulty::{Failure, FaultyStore, Step},
+    },
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const NOON: Timestamp = Timestamp(1_900_000_000_000_000);
+
+/// A deployment whose store fails on cue, and whose clock stands still.
+struct Ground {
+    place: Place,
+    clock: Arc<ManualClock>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let (place, room) = Place::software();
+        tenant(&room, "acme");
+        room.close().unwrap();
+        Self { place, clock: Arc::new(ManualClock::at(NOON)) }
+    }
+
+    fn open(&self) -> (Strongroom, Arc<FaultyStore>) {
+        let sqlite = SqliteStore::open(&self.place.deployment.database(), Maintenance::Background).unwrap();
+        let store = Arc::new(FaultyStore::new(Arc::new(sqlite)));
+        let options = OpenOptions::default().injected(self.clock.clone(), Arc::new(SystemRandom));
+        let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
+        let room = block_on(Strongroom::open_in(seam, self.place.device().unwrap(), options)).unwrap();
+        // The first operation opens an epoch, and whoever opens an epoch sees to what others left.
+        block_on(room.admin(operator()).audit().show(0, 1)).unwrap();
+        (room, store)
+    }
+
+    fn file(&self, name: &str) -> std::path::PathBuf {
+        self.place.folder.path().join(name)
+    }
+
+    /// The intents without a result.
+    fn open_intents(&self) -> Vec<String> {
+        let sqlite = SqliteStore::open(&self.place.deployment.database(), Maintenance::Background).unwrap();
+        let rows = sqlite.snapshot().unwrap().intents(10).unwrap();
+        rows.into_iter().map(|row| row.act).collect()
+    }
+}
+
+fn context() -> Context {
+    operator().request(RequestId::from_bytes([7; 16]))
+}
+
+fn export(room: &Strongroom, file: &Path) -> Result<(), Code> {
+    let audit = room.tenant(&"acme".parse().unwrap()).acting_as(context()).audit();
+    block_on(audit.export(file)).map(drop).map_err(|error| error.code())
+}
+
+fn back_up(room: &Strongroom, file: &Path) -> Result<(), Code> {
+    block_on(room.admin(context()).back_up(file, |_, _| {})).map(drop).map_err(|error| error.code())
+}
+
+/// The lines of our request, in the log of acme or in that of the deployment.
+fn lines(room: &Strongroom, act: &str) -> Vec<AuditEntry> {
+    let audit = match act {
+        "audit.export" => room.tenant(&"acme".parse().unwrap()).acting_as(operator()).audit(),
+        _ => room.admin(operator()).audit(),
+    };
+    let lines = block_on(audit.show(0, 1_000)).unwrap().entries;
+    lines.into_iter().filter(|line| line.act == act && line.request == RequestId::from_bytes([7; 16])).collect()
+}
+
+/// Of each line: its phase, its outcome, and whether the system wrote it.
+fn told(lines: &[AuditEntry]) -> Vec<(&str, &str, bool)> {
+    let phase = |line: &AuditEntry| if line.intent { "intent" } else { "result" };
+    lines.iter().map(|line| (phase(line), line.code.as_str(), line.actor.as_deref() == Some("system"))).collect()
+}
+
+#[test]
+fn a_line_before_and_a_line_after_and_nothing_is_left_open() {
+    let ground = Ground::new();
+    let (room, _) = ground.open();
+    export(&room, &ground.file("bundle")).unwrap();
+    back_up(&room, &ground.file("backup")).unwrap();
+    for act in ["audit.export", "backup.create"] {
+        assert_eq!(told(&lines(&room, act)), [("intent", "ok", false), ("result", "ok", false)], "{act}");
+    }
+    // Refused before anything was begun: one line.
+    assert_eq!(export(&room, &ground.file("bundle")), Err(Code::BackupExists));
+    assert_eq!(told(&lines(&room, "audit.export"))[2..], [("result", "SR-BACKUP-EXISTS", false)]);
+    // What fails after that has its result too.
+    let nowhere = ground.file("no such folder").join("bundle");
+    let code = export(&room, &nowhere).unwrap_err();
+    assert_eq!(told(&lines(&room, "audit.export"))[3..], [("intent", "ok", false), ("result", code.name(), false)]);
+    assert_eq!(ground.open_intents(), Vec::<String>::new());
+    room.close().unwrap();
+}
+
+#[test]
+fn what_a_dead_process_began_ends_unknown_and_what_a_living_one_began_is_left_alone() {
+    let ground = Ground::new();
+    let (dying, store) = ground.open();
+    // It goes on in the lines of this process, so that only the two results are lost.
+    for act in [export as fn(&Strongroom, &Path) -> _, back_up] {
+        store.fail(Step::Commit, 2, Failure::NotDone(Code::StoreUnavailable));
+        act(&dying, &ground.file("lost")).unwrap_err();
+    }
+    assert_eq!(ground.open_intents(), ["backup.create", "audit.export"]);
+    assert!(!ground.file("lost").exists(), "what is not recorded as done does not appear");
+
+    // Its epoch is open as far as anybody can tell: it may be alive.
+    let (other, _) = ground.open();
+    assert_eq!(told(&lines(&other, "audit.export")), [("intent", "ok", false)]);
+    assert_eq!(ground.open_intents().len(), 2);
+    other.close().unwrap();
+
+    ground.clock.advance(31 * MINUTE);
+    let (other, _) = ground.open();
+    for act in ["audit.export", "backup.create"] {
+        assert_eq!(
+            told(&lines(&other, act)),
+            [("intent", "ok", false), ("result", "SR-EFFECT-UNKNOWN", true)],
+            "{act}"
+        );
+    }
+    assert_eq!(ground.open_intents(), Vec::<String>::new());
+    let verified = block_on(other.admin(operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+    other.close().unwrap();
+    // The one that was given up is alive after all. Its handle is dropped without a closing line.
+    drop(dying);
+}
+
+#[test]
+fn a_restored_database_ends_the_backup_that_it_was_made_in() {
+    let ground = Ground::new();
+    let (room, _) = ground.open();
+    back_up(&room, &ground.file("backup")).unwrap();
+    room.close().unwrap();
+    let config = strongroom::Config { device: ground.place.uri.to_string(), allow_unlocked_memory: false };
+    let restore = strongroom::Restore::new(config, "the disk burnt", operator()).unwrap();
+    let to = strongroom::Deployment::at(ground.file("restored"));
+    let device = ground.place.device().unwrap();
+    let options = OpenOptions::default().injected(ground.clock.clone(), Arc::new(SystemRandom));
+    let (room, _) = block_on(Strongroom::restore(&ground.file("backup"), &to, device, restore, options)).unwrap();
+    assert_eq!(told(&lines(&room, "backup.create")), [("result", "SR-EFFECT-UNKNOWN", true)]);
+    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+    room.close().unwrap();
+}
+
+/// Nothing authenticates the rows: whoever writes to the database can only have lines of the system written that
+/// know nothing.
+#[test]
+fn rows_that_somebody_else_wrote_do_no_harm() {
+    let ground = Ground::new();
+    ground
+        .place
+        .thief()
+        .execute_batch(
+            "INSERT INTO intents VALUES (0, zeroblob(16), 'a line with \"quotes\"', zeroblob(16)),
+             (0, randomblob(16), '', zeroblob(16)), (0, randomblob(16), 'tenant.close', zeroblob(16))",
+        )
+        .unwrap();
+    let (room, _) = ground.open();
+    let entries = block_on(room.admin(operator()).audit().show(0, 1_000)).unwrap().entries;
+    let unknown: Vec<_> = entries.iter().filter(|line| line.code == "SR-EFFECT-UNKNOWN").collect();
+    assert_eq!(
+        unknown.iter().map(|line| (line.act.as_str(), line.actor.as_deref())).collect::<Vec<_>>(),
+        [("tenant.close", Some("system"))]
+    );
+    assert_eq!(ground.open_intents(), Vec::<String>::new());
+    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+    room.close().unwrap();
+}
