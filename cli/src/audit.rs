@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom::{Audit, AuditEntry, Code, Error, limits};
+use strongroom::{Audit, AuditEntry, Code, Error, Timestamp, limits};
 use strongroom_log::{BundleReader, Report, ReportText, RootKey, Verdict, VerifyingKey};
 
 use crate::{
@@ -162,6 +162,7 @@ fn object(entry: &AuditEntry) -> String {
         (Some(""), Some("folder")) => "/".to_owned(),
         (Some(name), _) => name.to_owned(),
         (None, Some("verdict")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
+        (None, Some("clock")) => return output::time(Timestamp(version)),
         (None, Some(kind @ ("epoch" | "generation"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),
         (None, None) => String::new(),

@@ -150,6 +150,9 @@ operations! {
     "audit.export" export (Acme, [(Log::Acme, "audit.export")])
         done |on| Ok(on.audit.export(&on.file("bundle")).await?.receipt);
         refused |on| Ok(on.audit.export(&on.file("taken")).await?.receipt) => BackupExists;
+    "clock.adopt" adopt_clock (Sys, [])
+        done |on| on.admin.adopt_clock().await;
+        refused |on| with_a_row_changed(on, "deployment", async || on.admin.adopt_clock().await).await => Integrity;
     "backup.create" back_up (Sys, [(Log::Sys, "backup.create")])
         done |on| Ok(on.admin.back_up(&on.file("backup"), |_, _| {}).await?.receipt);
         refused |on| Ok(on.admin.back_up(&on.file("taken"), |_, _| {}).await?.receipt) => BackupExists;

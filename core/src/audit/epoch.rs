@@ -10,13 +10,13 @@ use std::{
 };
 
 use strongroom_log::{
-    EpochCertificate, EpochFingerprint, Hash, LineBuilder, LineTemplate, LogOrigin, Note, Object, Origin, Outcome,
-    RootKey, VerifyingKey, Who, write_note,
+    EpochCertificate, EpochFingerprint, Hash, INTEGER_MAX, LineBuilder, LineTemplate, LogOrigin, Note, Object, Origin,
+    Outcome, RootKey, VerifyingKey, Who, write_note,
 };
 
 use crate::{
     Code, Error, KeyDevice, Result,
-    clock::Timestamp,
+    clock::{ClockStep, Timestamp},
     keys::LockedSigner,
     memory::Arena,
     random::Random,
@@ -156,6 +156,15 @@ pub(super) fn boot_of(certificate: &[u8], origin: &Origin) -> Option<[u8; 16]> {
 pub(super) fn unknown_line(log: &LogOrigin, intent: &IntentRow) -> Result<LineTemplate> {
     LineBuilder::new(&intent.act, log, Who::System, intent.request)
         .finish(Outcome::Refused(Code::EffectUnknown.name()))
+        .map_err(internal)
+}
+
+/// The line that says that the wall clock jumped: what it said, and what was expected.
+pub(super) fn clock_line(origin: &Origin, step: ClockStep, request: [u8; 16]) -> Result<LineTemplate> {
+    let id = u128::from(step.expected.0).to_be_bytes();
+    LineBuilder::new("clock.step", &origin.sys(), Who::System, request)
+        .object(Object { kind: "clock", id, version: Some(step.wall.0.min(INTEGER_MAX)) })
+        .finish(Outcome::Ok)
         .map_err(internal)
 }
 

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Code, Error, KeyDevice, Result, TenantState,
-    clock::{Clock, Timestamp},
+    clock::{BEHIND_MAX, Clock as _, ClockStep, JudgedClock, Timestamp},
     id::DeploymentId,
     memory::Arena,
     random::Random,
@@ -58,7 +58,7 @@ pub(crate) struct Sequencer {
     founding: Founding,
     store: Arc<dyn Store>,
     device: Arc<dyn KeyDevice>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<JudgedClock>,
     random: Arc<dyn Random>,
     arena: Arc<Arena>,
     position_limit: Arc<AtomicU32>,
@@ -68,6 +68,8 @@ pub(crate) struct Sequencer {
     certify_after: Duration,
     /// Why the device last refused one, until that is recorded.
     refused: Option<Code>,
+    /// The clock was compared with the log that there was.
+    compared: bool,
 }
 
 impl Sequencer {
@@ -75,7 +77,7 @@ impl Sequencer {
         founding: Founding,
         store: Arc<dyn Store>,
         device: Arc<dyn KeyDevice>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<JudgedClock>,
         random: Arc<dyn Random>,
         arena: Arc<Arena>,
     ) -> Result<Self> {
@@ -91,6 +93,7 @@ impl Sequencer {
             epoch: None,
             certify_after: Duration::ZERO,
             refused: None,
+            compared: false,
         })
     }
 
@@ -187,6 +190,13 @@ impl Sequencer {
         Ok(self.clock.now().max(Timestamp(last)))
     }
 
+    /// A jump of the clock that is not recorded yet; at first also that it is behind the log that there was.
+    fn clock_step(&self, last: Timestamp) -> Option<ClockStep> {
+        let wall = self.clock.now();
+        let behind = !self.compared && wall.after(BEHIND_MAX) < last;
+        self.clock.step().or_else(|| behind.then_some(ClockStep { wall, expected: last }))
+    }
+
     fn closing_line(&self, id: u32, certificate: &[u8]) -> Result<LineTemplate> {
         epoch::closed_line(&self.founding.origin, id, certificate, self.random.array()?)
     }
@@ -218,12 +228,17 @@ impl Sequencer {
             return Err(Code::EpochExpired.into());
         }
         let place = Place { epoch: signing.id, key: signing.key.public_key(), time };
+        let step = self.clock_step(Timestamp(state.head.time));
 
         // `sys` may only just come into being, with the first write of all; then its own lines come after.
         let mut written = Vec::with_capacity(writes.len());
         let founding = !state.logs.contains_key(&TenantNumber::SYS);
         if !founding {
             self.own_lines(&mut *transaction, &mut state, &mut batch, &place, opening.as_ref(), own)?;
+            if let Some(step) = step {
+                let line = epoch::clock_line(&self.founding.origin, step, self.random.array()?)?;
+                state.append(&mut batch, &place, TenantNumber::SYS, &line)?;
+            }
         }
         for write in writes {
             written.push(self.apply(&mut *transaction, &mut state, &mut batch, &place, write)?);
@@ -241,6 +256,10 @@ impl Sequencer {
         self.position_limit.store(state.heads.position_limit(), Ordering::Relaxed);
         self.state = Some(state);
         self.refused = None;
+        self.compared = true;
+        if let Some(step) = step {
+            self.clock.recorded(step);
+        }
         if opening.is_some() {
             self.epoch = opening;
         }

@@ -13,7 +13,7 @@ use super::note::{BackupNote, digest, note_file};
 use crate::{
     Admin, Code, Error, Result,
     audit::{Receipt, create_private, partial_name},
-    clock::Timestamp,
+    clock::{Clock as _, Timestamp},
     deployment::{sync_folder_of, unwritable},
     room::{Room, Target},
     store::{SqliteStore, Store as _},

@@ -25,7 +25,7 @@ use strongroom_log::{Origin, RootKey};
 use crate::{
     Code, Context, DeploymentId, DeviceProfile, Environment, Error, KeyDevice, KeyId, Result, TenantId, TenantRef,
     audit::Writer,
-    clock::Clock,
+    clock::JudgedClock,
     device::RootVersion,
     keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
     memory::Arena,
@@ -63,7 +63,7 @@ pub(crate) struct Room {
     pub(crate) device: Arc<dyn KeyDevice>,
     pub(crate) readers: Readers,
     writer: Writer,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<JudgedClock>,
     pub(crate) random: Arc<dyn Random>,
     arena: Arc<Arena>,
     keys: KeyCache,

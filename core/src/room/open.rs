@@ -13,7 +13,7 @@ use super::{DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom, checked::Checked,
 use crate::{
     Code, DeviceProfile, Error, KeyDevice, Result,
     audit::{Founding, Sequencer, Writer},
-    clock::{Clock, SystemClock},
+    clock::{Clock, JudgedClock, SystemClock},
     deployment::Deployment,
     device::RootVersion,
     keys::{CACHE_TTL_DEFAULT, KeyCache, KeyEpoch, TenantKeys, TenantSeed, check_input},
@@ -167,6 +167,7 @@ impl Parts {
         let origin = first.at_generation(generation);
         let root_key = RootKey::of(&first, &profile.audit.key).map_err(damaged)?;
         let OpenOptions { clock, random, keys_ttl, .. } = options;
+        let clock = Arc::new(JudgedClock::new(clock));
         let boot = random.array()?;
         let founding =
             Founding { deployment: row.deployment, origin: origin.clone(), boot, opens_for: opens_for.clone() };
@@ -188,7 +189,7 @@ impl Parts {
             readers: Readers::start(&store)?,
             writer: Writer::start(sequencer)?,
             device,
-            keys: KeyCache::new(Arc::clone(&clock), keys_ttl),
+            keys: KeyCache::new(Arc::<JudgedClock>::clone(&clock), keys_ttl),
             clock,
             random,
             arena,

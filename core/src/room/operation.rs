@@ -15,7 +15,7 @@ use super::Room;
 use crate::{
     Actor, ActorKind, Class, Code, Context, Error, Handle, RequestId, Result, TenantId, TenantState,
     audit::{Receipt, Write, Written, log_origin},
-    clock::Timestamp,
+    clock::{Clock as _, Timestamp},
     keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
     limits,
     random::Random,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Code, Context, Error, Result, TenantId, TenantRef,
     audit::{Audit, Receipt, log_origin},
-    clock::Timestamp,
+    clock::{Clock as _, Timestamp},
     device::Prk,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
     seal::Subject,
@@ -96,6 +96,21 @@ impl Admin {
     /// The audit log of the deployment: `sys`, and for verification and export all logs.
     pub fn audit(&self) -> Audit {
         Audit::of_deployment(Arc::clone(&self.room), self.context.clone())
+    }
+
+    /// Follows the machine's clock again, where it jumped ahead of what the process expected: until somebody confirms
+    /// it or the process starts anew, time goes on from what was believed before.
+    ///
+    /// # Errors
+    /// `Integrity` if the deployment's row is not as it was written.
+    pub async fn adopt_clock(&self) -> Result<Receipt> {
+        let adopt = |step: &mut Step<'_>| {
+            let row = step.snapshot.deployment()?.ok_or(Code::Integrity)?;
+            step.keys.check_row(&row)
+        };
+        let ((), receipt) = self.room.operate("clock.adopt", &Target::Sys, &self.context, adopt).await?;
+        self.room.clock.adopt();
+        Ok(receipt)
     }
 
     /// Makes a tenant, with keys of its own and an empty log.

@@ -1,9 +1,13 @@
 //! Time, as an argument: the wall clock for what is recorded, a steady clock for what must not jump.
 
+mod judged;
+
 use std::{
     fmt,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+pub(crate) use judged::{BEHIND_MAX, ClockStep, JudgedClock};
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +17,14 @@ impl Timestamp {
     /// In whole milliseconds, as UUIDv7 wants it.
     pub fn milliseconds(self) -> u64 {
         self.0 / 1000
+    }
+}
+
+impl Timestamp {
+    /// This much later.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -27,7 +39,7 @@ pub trait Clock: sealed::Sealed + Send + Sync + fmt::Debug {
     /// The wall clock. It may jump.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment. It never goes back.
+    /// Time since some fixed moment, including what the machine slept, where the system counts that. It never goes back.
     fn monotonic(&self) -> Duration;
 }
 
@@ -41,13 +53,34 @@ mod sealed {
 /// The system's clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    started: Instant,
+    started: Steady,
 }
+
+/// Linux counts the time that a machine was suspended on a clock of its own.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+struct Steady(Duration);
+
+#[cfg(target_os = "linux")]
+impl Steady {
+    fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        Self(Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default()))
+    }
+
+    fn elapsed(self) -> Duration {
+        Self::now().0.saturating_sub(self.0)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+type Steady = std::time::Instant;
 
 impl SystemClock {
     /// The system's clocks; the steady one starts at zero now.
     pub fn new() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Steady::now() }
     }
 }
 
