@@ -16,6 +16,7 @@ mod generated;
 mod interop;
 mod place;
 mod setup;
+mod soak;
 mod stop;
 mod suite;
 mod tally;
@@ -71,6 +72,14 @@ enum Command {
         /// One target, until you stop it; without it, each for a minute.
         target: Option<String>,
     },
+    /// What gets better with every hour: 1,000 kills, 200 power cuts, 10,000 honest lives, 10 minutes of hostile bytes.
+    Soak {
+        /// One part: kills, power, honest or bytes; without it, all of them.
+        part: Option<String>,
+        /// So many (seconds, of bytes) instead.
+        #[arg(long)]
+        amount: Option<u32>,
+    },
     /// The main job, end to end on a private SoftHSM token, and a thief who gets nowhere.
     Demo {
         /// Build optimised first: slower to start, but the measured times mean something.
@@ -105,6 +114,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Vectors => vectors::run(),
         Command::Interop => interop::run(),
         Command::Fuzz { target } => fuzz::run(target.as_deref()),
+        Command::Soak { part, amount } => soak::run(part.as_deref(), amount),
         Command::Demo { release, arguments } => demo::run(release, &arguments),
         Command::Bench { arguments } => bench::run(&arguments),
     }
