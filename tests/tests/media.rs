@@ -17,8 +17,8 @@ use strongroom::{Code, Get, Put, SecretPath, SecretValue};
 
 const CHILD: &str = "STRONGROOM_TEST_MOUNT";
 
-/// Runs the test of this name again, with a file system of 4 MiB as its folder for temporary files.
-fn on_a_small_disk(test: &str, work: impl FnOnce()) {
+/// Runs the test of this name again, with a file system of so many MiB as its folder for temporary files.
+fn on_a_disk_of(mebibytes: u32, test: &str, work: impl FnOnce()) {
     if env::var_os(CHILD).is_some() {
         return work();
     }
@@ -34,7 +34,8 @@ fn on_a_small_disk(test: &str, work: impl FnOnce()) {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new("unshare");
-    child.args(["--mount", "sh", "-ec", "mount -t tmpfs -o size=4m none \"$TMPDIR\"\nexec \"$@\"", "sh"]);
+    let mount = format!("mount -t tmpfs -o size={mebibytes}m none \"$TMPDIR\"\nexec \"$@\"");
+    child.args(["--mount", "sh", "-ec", &mount, "sh"]);
     child.arg(env::current_exe().unwrap()).args([test, "--exact", "--nocapture", "--test-threads=1"]);
     let output = child.env("TMPDIR", folder.path()).env(CHILD, "yes").output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -51,7 +52,7 @@ fn path(number: usize) -> SecretPath {
 
 #[test]
 fn a_full_disk_loses_nothing_and_recovers() {
-    on_a_small_disk("a_full_disk_loses_nothing_and_recovers", || {
+    on_a_disk_of(4, "a_full_disk_loses_nothing_and_recovers", || {
         let (place, room) = Place::software();
         let acme = tenant(&room, "acme").secrets();
         let ballast = place.folder.path().join("ballast");
@@ -83,8 +84,53 @@ fn a_full_disk_loses_nothing_and_recovers() {
 }
 
 #[test]
+fn a_service_that_stops_because_the_disk_is_full_says_so_in_its_log() {
+    on_a_disk_of(96, "a_service_that_stops_because_the_disk_is_full_says_so_in_its_log", || {
+        let (place, room) = Place::software();
+        let reserve = place.deployment.folder().join("strongroom.reserve");
+        let acme = tenant(&room, "acme").secrets();
+        assert_eq!(fs::metadata(&reserve).unwrap().len(), 16 << 20);
+        block_on(acme.put(&path(0), value(0), Put::default())).unwrap();
+
+        let fill = |name: &str| {
+            let mut ballast = fs::File::create(place.folder.path().join(name)).unwrap();
+            while ballast.write_all(&[1; 4096]).is_ok() {}
+        };
+        fill("ballast");
+        let mut stored = 1;
+        let error = loop {
+            match block_on(acme.put(&path(stored), value(stored), Put::default())) {
+                Ok(_) => stored += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), Code::StoreFull);
+        assert!(!reserve.exists(), "given up for the last lines");
+        // It is stopped, though there is some room now.
+        for _ in 0..3 {
+            let refused = block_on(acme.get(&path(0), Get::current()));
+            assert_eq!(refused.map(drop).unwrap_err().code(), Code::StoreFull);
+        }
+
+        fs::remove_file(place.folder.path().join("ballast")).unwrap();
+        for number in 0..stored {
+            assert!(block_on(acme.get(&path(number), Get::current())).unwrap().value.matches(&value(number)));
+        }
+        assert!(reserve.exists(), "kept again");
+        let audit = admin(&room).audit();
+        let lines = block_on(audit.show(0, 1_000)).unwrap().entries;
+        let told: Vec<_> = lines.iter().filter(|line| line.act.starts_with("store.")).collect();
+        let told: Vec<_> = told.iter().map(|line| (line.act.as_str(), line.code.as_str())).collect();
+        assert_eq!(told, [("store.full", "SR-STORE-FULL"), ("store.resumed", "ok")]);
+        let verified = block_on(audit.verify(None)).unwrap();
+        assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+        room.close().unwrap();
+    });
+}
+
+#[test]
 fn a_file_system_that_cannot_be_written_is_told() {
-    on_a_small_disk("a_file_system_that_cannot_be_written_is_told", || {
+    on_a_disk_of(4, "a_file_system_that_cannot_be_written_is_told", || {
         let (place, room) = Place::software();
         let acme = tenant(&room, "acme").secrets();
         block_on(acme.put(&path(0), value(0), Put::default())).unwrap();

@@ -138,10 +138,10 @@ pub(super) fn closed_line(origin: &Origin, id: u32, certificate: &[u8], request:
         .map_err(internal)
 }
 
-/// The line that says that the device certified no new epoch.
-pub(super) fn refused_line(origin: &Origin, code: Code, request: [u8; 16]) -> Result<LineTemplate> {
-    LineBuilder::new("epoch.open", &origin.sys(), Who::System, request)
-        .finish(Outcome::Refused(code.name()))
+/// A line of the system about itself: that it did something, or why it could not.
+pub(super) fn own_line(origin: &Origin, act: &str, refused: Option<Code>, request: [u8; 16]) -> Result<LineTemplate> {
+    LineBuilder::new(act, &origin.sys(), Who::System, request)
+        .finish(refused.map_or(Outcome::Ok, |code| Outcome::Refused(code.name())))
         .map_err(internal)
 }
 
@@ -166,11 +166,6 @@ pub(super) fn clock_line(origin: &Origin, step: ClockStep, request: [u8; 16]) ->
         .object(Object { kind: "clock", id, version: Some(step.wall.0.min(INTEGER_MAX)) })
         .finish(Outcome::Ok)
         .map_err(internal)
-}
-
-/// The line that says that this process's memory for keys is not locked, as was allowed.
-pub(super) fn unlocked_line(origin: &Origin, request: [u8; 16]) -> Result<LineTemplate> {
-    LineBuilder::new("memory.unlocked", &origin.sys(), Who::System, request).finish(Outcome::Ok).map_err(internal)
 }
 
 pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -131,11 +131,28 @@ impl Sequencer {
             return Ok(());
         }
         let (id, line) = (epoch.id, self.closing_line(epoch.id, &epoch.certificate)?);
-        let close = [(Change::CloseEpoch { id, checkpoint: None }, line)];
+        let close = [(Some(Change::CloseEpoch { id, checkpoint: None }), line)];
         let closed = self.commit_once(&[], None, &close);
         self.epoch = None;
         self.state = None;
         closed.map(drop)
+    }
+
+    /// Writes a line of the system about itself: that it did something, or could not.
+    pub(crate) fn record(&mut self, act: &str, refused: Option<Code>) -> Result<()> {
+        let line = epoch::own_line(&self.founding.origin, act, refused, self.random.array()?)?;
+        for _ in 0..EPOCH_ATTEMPTS {
+            let opening = self.next_epoch()?;
+            match self.commit_once(&[], opening, &[(None, line.clone())]) {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) => self.state = None,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::new(Code::StoreBusy).detail("other processes keep opening signing epochs"))
     }
 
     /// The epoch to open with the next commit, if one is due.
@@ -206,7 +223,7 @@ impl Sequencer {
         &mut self,
         writes: &[&Write],
         opening: Option<Epoch>,
-        own: &[(Change, LineTemplate)],
+        own: &[(Option<Change>, LineTemplate)],
     ) -> Result<Option<Vec<Written>>> {
         let store = Arc::clone(&self.store);
         let mut transaction = store.begin()?;
@@ -274,13 +291,13 @@ impl Sequencer {
         batch: &mut Batch,
         place: &Place,
         opening: Option<&Epoch>,
-        own: &[(Change, LineTemplate)],
+        own: &[(Option<Change>, LineTemplate)],
     ) -> Result<()> {
         if let Some(epoch) = opening {
             let line = epoch.opened_line(&self.founding.origin, self.random.array()?)?;
             state.append(batch, place, TenantNumber::SYS, &line)?;
             if !self.arena.is_locked() {
-                let line = epoch::unlocked_line(&self.founding.origin, self.random.array()?)?;
+                let line = epoch::own_line(&self.founding.origin, "memory.unlocked", None, self.random.array()?)?;
                 state.append(batch, place, TenantNumber::SYS, &line)?;
             }
             let mut alive = vec![self.founding.boot];
@@ -301,11 +318,13 @@ impl Sequencer {
             }
             self.close_intents(transaction, state, batch, place, &alive)?;
         } else if let Some(code) = self.refused {
-            let line = epoch::refused_line(&self.founding.origin, code, self.random.array()?)?;
+            let line = epoch::own_line(&self.founding.origin, "epoch.open", Some(code), self.random.array()?)?;
             state.append(batch, place, TenantNumber::SYS, &line)?;
         }
         for (change, line) in own {
-            let _ = transaction.apply(std::slice::from_ref(change))?;
+            if let Some(change) = change {
+                let _ = transaction.apply(std::slice::from_ref(change))?;
+            }
             state.append(batch, place, TenantNumber::SYS, line)?;
         }
         Ok(())

@@ -18,7 +18,10 @@ use super::{
     queue::{Answer, Job, Queue, Taken},
     upkeep::Upkeep,
 };
-use crate::{Code, Error, Result, memory};
+use crate::{
+    Code, Error, Result, memory,
+    store::{Reserve, Store},
+};
 
 /// How long the writer waits for work before it looks for housekeeping.
 const IDLE_PATIENCE: Duration = Duration::from_millis(200);
@@ -84,10 +87,14 @@ impl Drop for Writer {
 
 fn run(queue: &Queue, mut sequencer: Sequencer) -> Result<()> {
     let mut upkeep = Upkeep::start(sequencer.store())?;
+    let mut disk = Disk::new(sequencer.store());
     loop {
         match queue.take(IDLE_PATIENCE) {
+            Taken::Jobs(jobs) if disk.is_full(&mut sequencer) => {
+                jobs.into_iter().for_each(|job| (job.answer)(Err(Code::StoreFull.into())));
+            }
             Taken::Jobs(jobs) => {
-                commit(&mut sequencer, jobs);
+                commit(&mut sequencer, &mut disk, jobs);
                 upkeep.committed();
             }
             Taken::Idle => upkeep.idle(),
@@ -96,7 +103,50 @@ fn run(queue: &Queue, mut sequencer: Sequencer) -> Result<()> {
     }
 }
 
-fn commit(sequencer: &mut Sequencer, jobs: Vec<Job>) {
+/// What the writer knows of the disk. When it is full, the service stops: that is recorded in the room kept for it, and
+/// nothing else is done until there is as much room again.
+struct Disk {
+    store: Arc<dyn Store>,
+    full: bool,
+}
+
+impl Disk {
+    fn new(store: Arc<dyn Store>) -> Self {
+        if store.hold_reserve() == Reserve::NoRoom {
+            tracing::warn!("the disk is nearly full: there is no room to keep for the log's last lines");
+        }
+        Self { store, full: false }
+    }
+
+    /// Whether the service is stopped; looks whether it still has to be.
+    fn is_full(&mut self, sequencer: &mut Sequencer) -> bool {
+        if self.full && self.store.hold_reserve() != Reserve::NoRoom {
+            match sequencer.record("store.resumed", None) {
+                Ok(()) => self.full = false,
+                Err(error) => {
+                    tracing::warn!(code = error.code().name(), "there is room again, and nothing can be recorded");
+                    self.store.release_reserve();
+                }
+            }
+        }
+        self.full
+    }
+
+    /// A commit found no room.
+    fn found_full(&mut self, sequencer: &mut Sequencer) {
+        // Without a reserve the next commit finds out for itself.
+        if !self.store.release_reserve() {
+            return;
+        }
+        self.full = true;
+        match sequencer.record("store.full", Some(Code::StoreFull)) {
+            Ok(()) => tracing::error!("the disk is full: nothing is served until there is room again"),
+            Err(error) => tracing::error!(code = error.code().name(), "the disk is full, and the log has no room"),
+        }
+    }
+}
+
+fn commit(sequencer: &mut Sequencer, disk: &mut Disk, jobs: Vec<Job>) {
     let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
     let outcome = sequencer.commit(&writes);
     match outcome {
@@ -106,6 +156,9 @@ fn commit(sequencer: &mut Sequencer, jobs: Vec<Job>) {
             }
         }
         Err(error) => {
+            if error.code() == Code::StoreFull {
+                disk.found_full(sequencer);
+            }
             tracing::warn!(code = error.code().name(), jobs = jobs.len(), "a commit failed; nothing of it was stored");
             for job in jobs {
                 (job.answer)(Err(error.again()));

@@ -38,6 +38,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// thread holds no transaction.
     fn maintain(&self, idle: bool) -> Result<bool>;
 
+    /// Keeps room on the disk for the last lines of a store that is full, and says whether it has it. Cheap if it has.
+    fn hold_reserve(&self) -> Reserve;
+
+    /// Gives that room up, so that a little more can be written. Whether there was any.
+    fn release_reserve(&self) -> bool;
+
     /// Copies the whole store, as it is at one moment, to a new file, while others go on.
     /// Calls `progress(done, total)` in pages now and then.
     fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()>;
@@ -47,6 +53,17 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// The schema's version, and the size of the store in bytes.
     fn facts(&self) -> Result<StoreFacts>;
+}
+
+/// Whether a store keeps room for its last lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// It does.
+    Held,
+    /// There is none to keep.
+    NoRoom,
+    /// It cannot, or need not.
+    Unsupported,
 }
 
 /// What a store says about itself.

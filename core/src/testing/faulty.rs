@@ -15,8 +15,8 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow,
-        LineRow, LogHeadRow, OpenGeneration, Record, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow,
-        Transaction, VersionRow,
+        LineRow, LogHeadRow, OpenGeneration, Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber,
+        TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -140,6 +140,14 @@ impl Store for FaultyStore {
 
     fn maintain(&self, idle: bool) -> Result<bool> {
         self.plan.play(Step::Maintain, || self.inner.maintain(idle))
+    }
+
+    fn hold_reserve(&self) -> Reserve {
+        self.inner.hold_reserve()
+    }
+
+    fn release_reserve(&self) -> bool {
+        self.inner.release_reserve()
     }
 
     fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {

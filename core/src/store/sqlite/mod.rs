@@ -10,6 +10,11 @@ mod fault;
 mod maintain;
 mod migrate;
 mod pool;
+#[cfg(unix)]
+mod reserve;
+#[cfg(not(unix))]
+#[path = "no_reserve.rs"]
+mod reserve;
 mod rows;
 mod snapshot;
 #[cfg(test)]
@@ -36,7 +41,7 @@ use self::{
     snapshot::{Reading, Session},
     transaction::Writing,
 };
-use super::{Snapshot, Store, StoreFacts, Transaction};
+use super::{Reserve, Snapshot, Store, StoreFacts, Transaction};
 use crate::{Code, Error, Result};
 
 /// Snapshots that one process may hold at a time; who comes later waits.
@@ -175,6 +180,18 @@ impl Store for SqliteStore {
 
     fn maintain(&self, idle: bool) -> Result<bool> {
         maintain::maintain(self, idle)
+    }
+
+    /// Only beside a service: a command that ends in a moment has no stop to record.
+    fn hold_reserve(&self) -> Reserve {
+        match self.maintenance {
+            Some(Maintenance::Background) => reserve::hold(&self.place),
+            Some(Maintenance::Inline) | None => Reserve::Unsupported,
+        }
+    }
+
+    fn release_reserve(&self) -> bool {
+        self.maintenance == Some(Maintenance::Background) && reserve::release(&self.place)
     }
 
     fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
