@@ -55,7 +55,10 @@ pub mod store;
 pub mod testing;
 pub mod transfer;
 
-pub use audit::{Audit, AuditEntry, AuditExport, AuditPage, Receipt, StateCheck, StateCode, StateFinding, Verified};
+pub use audit::{
+    Audit, AuditEntry, AuditExport, AuditPage, AuditProof, Prove, Receipt, StateCheck, StateCode, StateFinding,
+    Verified,
+};
 pub use backup::{BackupReply, BackupReport, Restore, verify_backup};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use deployment::{Config, Deployment};

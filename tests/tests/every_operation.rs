@@ -150,6 +150,9 @@ operations! {
     "audit.export" export (Acme, [(Log::Acme, "audit.export")])
         done |on| Ok(on.audit.export(&on.file("bundle")).await?.receipt);
         refused |on| Ok(on.audit.export(&on.file("taken")).await?.receipt) => BackupExists;
+    "audit.prove" prove (Acme, [])
+        done |on| Ok(on.audit.prove(0).await?.receipt);
+        refused |on| Ok(on.audit.prove(9_999).await?.receipt) => LineNotFound;
     "clock.adopt" adopt_clock (Sys, [])
         done |on| on.admin.adopt_clock().await;
         refused |on| with_a_row_changed(on, "deployment", async || on.admin.adopt_clock().await).await => Integrity;

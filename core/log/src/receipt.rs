@@ -20,6 +20,41 @@ pub struct Receipt {
     pub(crate) signature: [u8; 64],
 }
 
+impl Receipt {
+    /// A receipt of the line at `seq` of this log: its leaf hash, and the head log's size and root, signed by the epoch.
+    pub fn new(
+        log: String,
+        seq: u64,
+        leaf: Hash,
+        head_size: u64,
+        head_root: Hash,
+        epoch: u32,
+        signature: [u8; 64],
+    ) -> Result<Self, FormatError> {
+        let malformed = |rule| FormatError::new("receipt", rule);
+        let deployment = match log.rsplit_once("/t/") {
+            Some((deployment, tenant)) if hex_array::<16>(tenant).is_some() => Some(deployment),
+            _ => log.strip_suffix("/sys"),
+        };
+        let deployment = deployment.ok_or(malformed("names the log of a tenant or sys"))?;
+        if head_size == 0 {
+            return Err(malformed("is of a head log with a commit"));
+        }
+        let head = Checkpoint { origin: format!("{deployment}/heads"), size: head_size, root: head_root };
+        Ok(Self { log, seq, leaf, head, epoch, signature })
+    }
+
+    /// The log that has the line.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// The line's position in it.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
@@ -38,23 +73,9 @@ impl TryFrom<Fields> for Receipt {
     fn try_from(fields: Fields) -> Result<Self, FormatError> {
         let malformed = |rule| FormatError::new("receipt", rule);
         let hash = |hex: &str| hex_array(hex).map(Hash::from_bytes).ok_or(malformed("has hashes of 64 hex digits"));
-        let deployment = match fields.origin.rsplit_once("/t/") {
-            Some((deployment, tenant)) if hex_array::<16>(tenant).is_some() => Some(deployment),
-            _ => fields.origin.strip_suffix("/sys"),
-        };
-        let deployment = deployment.ok_or(malformed("names the log of a tenant or sys"))?;
-        if fields.head_size == 0 {
-            return Err(malformed("is of a head log with a commit"));
-        }
-        let root = hash(&fields.head_root)?;
-        Ok(Self {
-            head: Checkpoint { origin: format!("{deployment}/heads"), size: fields.head_size, root },
-            leaf: hash(&fields.leaf)?,
-            log: fields.origin,
-            seq: fields.seq,
-            epoch: fields.epoch,
-            signature: hex_array(&fields.signature).ok_or(malformed("has a signature of 128 hex digits"))?,
-        })
+        let (leaf, root) = (hash(&fields.leaf)?, hash(&fields.head_root)?);
+        let signature = hex_array(&fields.signature).ok_or(malformed("has a signature of 128 hex digits"))?;
+        Self::new(fields.origin, fields.seq, leaf, fields.head_size, root, fields.epoch, signature)
     }
 }
 

@@ -6,7 +6,9 @@
 //! here ever sees a plaintext.
 
 mod epoch;
+mod head_proof;
 mod heads;
+mod prove;
 mod queue;
 mod receipt;
 mod replay;
@@ -17,6 +19,7 @@ mod view;
 mod writer;
 
 pub(crate) use heads::log_origin;
+pub use prove::{AuditProof, Prove};
 pub use receipt::Receipt;
 pub(crate) use sequencer::{Founding, Sequencer};
 pub use state::{StateCheck, StateCode, StateFinding};

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use strongroom_log::hex_encode;
+use strongroom_log::{Hash, hex_encode};
+
+use crate::{Code, Error};
 
 /// Proof of a recorded operation, to hold against the log later: the line's place and hash, and the
 /// checkpoint of the commit that made it durable.
@@ -22,6 +24,24 @@ pub struct Receipt {
     pub epoch: u32,
     /// Its Ed25519 signature over the checkpoint of that size.
     pub signature: [u8; 64],
+}
+
+/// As the log's format has it, for its verification.
+impl TryFrom<&Receipt> for strongroom_log::Receipt {
+    type Error = Error;
+
+    fn try_from(receipt: &Receipt) -> Result<Self, Error> {
+        Self::new(
+            receipt.origin.clone(),
+            receipt.seq,
+            Hash::from(receipt.leaf),
+            receipt.head_size,
+            Hash::from(receipt.head_root),
+            receipt.epoch,
+            receipt.signature,
+        )
+        .map_err(|error| Error::new(Code::ReceiptInvalid).caused_by(error))
+    }
 }
 
 impl fmt::Debug for Receipt {

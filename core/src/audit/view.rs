@@ -8,12 +8,13 @@ use std::{
 };
 
 use strongroom_log::{
-    CommitLeaf, Frontier, FullBundleWriter, Hash, HeadsTree, LogStatus, Phase, PreviousGeneration, Report, RootKey,
-    TenantBundleWriter, TenantHead, TenantProof, Verifier, hex_array, parse_line,
+    FullBundleWriter, LogStatus, Phase, PreviousGeneration, Report, RootKey, TenantBundleWriter, Verifier, hex_array,
+    parse_line,
 };
 
 use super::{
     Receipt,
+    head_proof::{HeadProof, head_of},
     replay::{ToFile, replay},
 };
 use crate::{
@@ -25,8 +26,11 @@ use crate::{
     room::{Named, Room, Step, Target},
     seal::Subject,
     secrets,
-    store::{LineRow, LogHeadRow, Snapshot, Store, TenantNumber},
+    store::{LineRow, Snapshot, Store, TenantNumber},
 };
+
+/// Lines read at a time.
+pub(super) const LINES_READ: usize = 1_024;
 
 /// One line, with its handles and keyed hashes resolved as far as what they stand for still exists.
 #[derive(Clone, Debug)]
@@ -246,38 +250,14 @@ fn write_bundle(step: &mut Step<'_>, file: &Path) -> Result<u64> {
 
 /// The log of one tenant, and the proof that its head stood in the newest commit.
 fn tenant_bundle(step: &mut Step<'_>, out: &mut impl std::io::Write) -> Result<()> {
-    let damaged = |what: &'static str| move || Error::new(Code::StoreDamaged).detail(what);
     let (origin, number) = (&step.room.origin, step.tenant.number);
-    let snapshot = &mut *step.snapshot;
-    let head = snapshot.head()?.ok_or_else(damaged("the head"))?;
-    let generation =
-        snapshot.generations()?.pop().filter(|g| g.number == head.generation).ok_or_else(damaged("the generation"))?;
-    let previous = generation
-        .previous_root
-        .map(|root| PreviousGeneration { size: generation.previous_size, root: Hash::from(root) });
-    let epoch = snapshot
-        .epochs(head.epoch.saturating_sub(1), 1)?
-        .pop()
-        .filter(|epoch| epoch.id == head.epoch)
-        .ok_or_else(damaged("the epoch of the checkpoint"))?;
-    let mut leaves = Vec::new();
-    let mut own = None;
-    for row in snapshot.log_heads()? {
-        let log_head = head_of(&row).ok_or_else(damaged("a log's head"))?;
-        leaves.push((row.tenant.0, log_head.leaf()));
-        if row.tenant == number {
-            own = Some(log_head);
-        }
-    }
-    let own = own.ok_or_else(damaged("the log's head"))?;
-    let heads = HeadsTree::from_leaves(&leaves).map_err(|_| damaged("the heads tree")())?;
-
+    let head = HeadProof::read(step.snapshot, number)?;
     let io = |error: std::io::Error| Error::new(Code::FileUnreadable).caused_by(error);
-    let mut bundle =
-        TenantBundleWriter::new(origin, previous.as_ref(), &epoch.certificate, number.0, step.tenant.tenant.as_bytes());
+    let (previous, tenant) = (head.previous.as_ref(), step.tenant.tenant);
+    let mut bundle = TenantBundleWriter::new(origin, previous, &head.certificate, number.0, tenant.as_bytes());
     let mut from = 0;
     loop {
-        let rows = snapshot.lines_of(number, head.generation, from, 1_024)?;
+        let rows = step.snapshot.lines_of(number, head.generation, from, LINES_READ)?;
         let Some(last) = rows.last() else { break };
         from = last.log_seq + 1;
         for row in &rows {
@@ -285,47 +265,7 @@ fn tenant_bundle(step: &mut Step<'_>, out: &mut impl std::io::Write) -> Result<(
         }
         out.write_all(&bundle.take()).map_err(io)?;
     }
-    let (last, before) = last_commit(snapshot, generation.after_commit, head.commits)?;
-    // The sibling hashes of the last leaf are the peaks of the tree before it, the smallest first.
-    let bytes = before.to_bytes();
-    let peaks: Vec<Hash> = bytes[8..].chunks(32).rev().filter_map(Hash::from_slice).collect();
-    let proof = TenantProof {
-        head: own,
-        heads_size: heads.size(),
-        heads_proof: &heads.proof(number.0),
-        commit: last,
-        commit_proof: &peaks,
-        checkpoint: &head.checkpoint,
-    };
-    out.write_all(&bundle.finish(&proof)).map_err(io)
-}
-
-/// The last leaf of the head log, and the frontier before it.
-fn last_commit(snapshot: &mut dyn Snapshot, after: u64, size: u64) -> Result<(CommitLeaf, Frontier)> {
-    let damaged = || Error::new(Code::StoreDamaged).detail("the head log");
-    let (mut after, mut frontier) = (after, Frontier::new());
-    loop {
-        let rows = snapshot.commits(after, 1_024)?;
-        let Some(last) = rows.last() else { return Err(damaged()) };
-        after = last.id;
-        for row in &rows {
-            let leaf = CommitLeaf::from_bytes(&row.leaf).map_err(|_| damaged())?;
-            if frontier.size() + 1 == size {
-                return Ok((leaf, frontier));
-            }
-            frontier.append(leaf.leaf());
-        }
-    }
-}
-
-fn head_of(row: &LogHeadRow) -> Option<TenantHead> {
-    let frontier = Frontier::from_bytes(&row.frontier).ok()?;
-    Some(TenantHead {
-        tenant_ref: *row.tenant_ref.as_bytes(),
-        size: frontier.size(),
-        root: frontier.root(),
-        status: LogStatus::from_code(row.status)?,
-    })
+    out.write_all(&bundle.finish(&head.as_proof())).map_err(io)
 }
 
 /// Verifies the log in a store, and that the store's own columns say the same. Needs no key but the root's public one.
