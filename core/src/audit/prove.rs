@@ -122,11 +122,8 @@ fn prove(step: &mut Step<'_>, line: &Prove) -> Result<EntryProof> {
     Ok(proof)
 }
 
-/// A receipt that nobody's epoch signed says nothing of the log; any other that does not match is evidence.
+/// What contradicts the log is evidence; any other receipt that does not match says nothing of it.
 fn contradicted(mismatch: ReceiptMismatch) -> Error {
-    let code = match mismatch {
-        ReceiptMismatch::Signature => Code::ReceiptInvalid,
-        _ => Code::ReceiptContradicted,
-    };
+    let code = if mismatch.is_contradiction() { Code::ReceiptContradicted } else { Code::ReceiptInvalid };
     Error::new(code).detail(mismatch.to_string())
 }

@@ -78,7 +78,7 @@ codes! {
     GenerationEnded "SR-AUDIT-GENERATION-ENDED" Absent "the line is of a generation of the log that has ended, of which single lines are not proven" "export the whole log with `strongroom audit export --deployment`: its bundle has all generations";
     ProofInvalid "SR-AUDIT-PROOF-INVALID" Invalid "this is not a proof of an audit line" "give a file written by `strongroom audit prove`";
     ProofBroken "SR-AUDIT-PROOF-BROKEN" Integrity "the proof does not verify" "ask for another one, and keep this one: it may be evidence";
-    ReceiptInvalid "SR-AUDIT-RECEIPT-INVALID" Invalid "this is not a receipt, or not one of this log" "give the receipt as it came with the reply (`-o json`), and the log that it names";
+    ReceiptInvalid "SR-AUDIT-RECEIPT-INVALID" Invalid "this is not a receipt, or it is of something else" "give the receipt as it came with the reply (`-o json`), and the log and line that it names";
     ReceiptContradicted "SR-AUDIT-RECEIPT-CONTRADICTED" Integrity "the receipt and the audit log contradict each other" "keep the receipt and a copy of the database or of the proof, which are evidence; compare with backups and the last known checkpoint";
     DevicePinRefused "SR-DEVICE-PIN-REFUSED" Denied "the device refused the PIN or passphrase; it was tried once" "correct the PIN source before the next start: every further try may lock the token";
     DevicePinLocked "SR-DEVICE-PIN-LOCKED" Denied "the token's PIN is locked" "unlock it with the security officer's PIN and the HSM's own tools";

@@ -127,4 +127,14 @@ impl ReceiptMismatch {
             Self::Fork => "FORK",
         }
     }
+
+    /// Whether the log and the receipt cannot both be true, rather than that they are of different things.
+    ///
+    /// Of two honest ones, neither ever is: one of them was changed, or made up.
+    pub const fn is_contradiction(self) -> bool {
+        match self {
+            Self::Line | Self::Older | Self::Fork => true,
+            Self::Log | Self::Seq | Self::Signature => false,
+        }
+    }
 }
