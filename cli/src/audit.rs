@@ -1,4 +1,4 @@
-//! `audit`: the log shown, verified and exported.
+//! `audit`: the log shown, verified and exported. Single lines are `proof`'s.
 
 use std::path::{Path, PathBuf};
 
@@ -14,15 +14,18 @@ use crate::{
     input,
     output::{self, ReceiptJson, Table},
     progress,
+    proof::{ProveArgs, VerifyProofArgs},
     state::States,
 };
 
-/// Show, verify and export the audit log
+/// Show, verify, prove and export the audit log
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     Show(ShowArgs),
     Verify(VerifyArgs),
     Export(ExportArgs),
+    Prove(ProveArgs),
+    VerifyProof(VerifyProofArgs),
 }
 
 impl AuditCommand {
@@ -31,13 +34,15 @@ impl AuditCommand {
             Self::Show(show) => show.carry_out(app),
             Self::Verify(verify) => verify.carry_out(app),
             Self::Export(export) => export.carry_out(app),
+            Self::Prove(prove) => prove.carry_out(app),
+            Self::VerifyProof(verify) => verify.carry_out(app),
         }
     }
 }
 
 /// Which log.
 #[derive(Args, Debug)]
-struct Which {
+pub(crate) struct Which {
     /// The deployment instead of a tenant
     #[arg(long)]
     deployment: bool,
@@ -45,7 +50,11 @@ struct Which {
 
 impl Which {
     /// Works on the log, in the name of whoever asks.
-    fn in_audit<T>(&self, app: &App, work: impl AsyncFnOnce(Audit) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) fn in_audit<T>(
+        &self,
+        app: &App,
+        work: impl AsyncFnOnce(Audit) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let context = app.context()?;
         if self.deployment {
             return app.in_room(async |room| work(room.admin(context).audit()).await);
@@ -154,7 +163,7 @@ fn table(entries: &[AuditEntry]) -> String {
     table.finish()
 }
 
-/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, or the type of an object whose name is gone.
+/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, `line 42`, or the type of an object whose name is gone.
 fn object(entry: &AuditEntry) -> String {
     let version = entry.version.unwrap_or_default();
     let count = entry.count.map(|count| format!(" ({count})")).unwrap_or_default();
@@ -163,7 +172,7 @@ fn object(entry: &AuditEntry) -> String {
         (Some(name), _) => name.to_owned(),
         (None, Some("verdict")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
         (None, Some("clock")) => return output::time(Timestamp(version)),
-        (None, Some(kind @ ("epoch" | "generation"))) => return format!("{kind} {version}{count}"),
+        (None, Some(kind @ ("epoch" | "generation" | "line"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),
         (None, None) => String::new(),
     };

@@ -80,6 +80,11 @@ pub(crate) fn read_document(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> 
     read_at_most(&mut *open(file)?, limits::IMPORT_BYTES_MAX, &name_of(file), Code::ImportTooLarge)
 }
 
+/// Reads a reply of this program that has a receipt, and may have a value.
+pub(crate) fn read_reply(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_at_most(&mut *open(file)?, limits::IMPORT_BYTES_MAX, &name_of(file), Code::ReceiptInvalid)
+}
+
 fn is_stdin(file: &Path) -> bool {
     file.as_os_str() == "-"
 }

@@ -17,6 +17,7 @@ mod input;
 mod logging;
 mod output;
 mod progress;
+mod proof;
 mod run;
 mod secret;
 mod state;

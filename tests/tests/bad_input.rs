@@ -267,13 +267,14 @@ fn a_file_that_is_not_what_it_was_is_refused() {
 type Answer = Result<Vec<String>, Code>;
 
 /// All reads, and the tables whose rows each one believes.
-const READS: [(&str, &[&str]); 8] = [
+const READS: [(&str, &[&str]); 9] = [
     ("get", &["secrets", "secret_versions", "tenants"]),
     ("get version 1", &["secrets", "secret_versions", "tenants"]),
     ("versions", &["secrets", "secret_versions", "tenants"]),
     ("list", &["secrets", "folders", "tenants"]),
     ("export", &["secrets", "secret_versions", "folders", "tenants"]),
     ("audit show", &["actors", "tenants"]),
+    ("audit prove", &["tenants"]),
     ("tenant show", &["tenants"]),
     ("tenant list", &["tenants"]),
 ];
@@ -297,6 +298,7 @@ fn read(room: &Strongroom, name: &str) -> Answer {
             .map(|got| got.secrets.iter().map(|secret| format!("{} {}", secret.path, value(&secret.value))).collect()),
         "audit show" => block_on(acme.audit().show(0, 9))
             .map(|page| page.entries.iter().map(|entry| format!("{} {:?}", entry.seq, entry.actor)).collect()),
+        "audit prove" => block_on(acme.audit().prove(0)).map(|got| vec![got.proof.unverified_line().to_owned()]),
         "tenant show" => block_on(admin(room).show_tenant(&"acme".parse().unwrap()))
             .map(|(info, _)| vec![format!("{} {} {:?}", info.id, info.tenant_ref, info.state)]),
         "tenant list" => block_on(admin(room).list_tenants()).map(|all| {

@@ -42,6 +42,9 @@ fn what_is_not_valid_is_refused_before_anything_is_opened() {
         (&["init", "--no-recovery", "--device", &place.device, "--origin", "https://x"], "SR-ORIGIN-INVALID"),
         (&["init", "--device", &place.device], "SR-RECOVERY-REQUIRED"),
         (&["audit", "verify", "x", "--root", "x"], "SR-AUDIT-ROOT-INVALID"),
+        (&["audit", "verify-proof", "x", "--root", "x"], "SR-AUDIT-ROOT-INVALID"),
+        (&["audit", "verify-proof", "-", "--root", &"01".repeat(32)], "SR-AUDIT-PROOF-INVALID"),
+        (&["audit", "prove", "--receipt", "-"], "SR-AUDIT-RECEIPT-INVALID"),
     ];
     for (args, code) in cases {
         place.refused(args, b"value", 5, code);
@@ -67,6 +70,13 @@ fn a_command_line_that_says_too_little_is_a_matter_of_usage() {
         &["init", "--abandon", "--device", "x"],
         &["-o", "xml", "status"],
         &["audit", "verify", "bundle"],
+        &["audit", "prove"],
+        &["audit", "prove", "x"],
+        &["audit", "prove", "-1"],
+        &["audit", "prove", "1", "--receipt", "x"],
+        &["audit", "prove", "1", "--force"],
+        &["audit", "verify-proof"],
+        &["audit", "verify-proof", "proof"],
     ];
     for args in cases {
         let ran = place.run(args);

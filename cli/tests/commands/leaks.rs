@@ -29,6 +29,8 @@ fn no_value_is_in_what_is_said() {
         (&["run", "--prefix", "a", "--", "./nothing"], ""),
         (&["audit", "show"], ""),
         (&["audit", "show", "--deployment", "-o", "json"], ""),
+        (&["audit", "prove", "0"], ""),
+        (&["audit", "prove", "--receipt", "-"], &json),
         (&["status"], ""),
         (&["secret", "versions", "a/b"], ""),
         (&["secret", "list", "a"], ""),

@@ -6,6 +6,7 @@ mod interrupted;
 mod leaks;
 mod main_job;
 mod place;
+mod proofs;
 mod run;
 mod state;
 mod values;
