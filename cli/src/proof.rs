@@ -114,7 +114,7 @@ Examples:
   strongroom audit verify-proof kept.proof --root \"$ROOT\" --receipt kept.json
   strongroom audit verify-proof - --root \"$ROOT\" -o json < line-42.proof | jq -r .line
 
-Exit codes: 0 proven, 5 no proof or no receipt of this line, 8 the proof does not hold, or the receipt contradicts it.")]
+Exit codes: 0 proven; 5 no proof, or no receipt of this line; 8 it does not hold, or the receipt contradicts it.")]
 pub(crate) struct VerifyProofArgs {
     /// The proof; - for stdin
     file: PathBuf,

@@ -506,6 +506,12 @@ def b64(text):
     return decoded
 
 
+def write_vkey(name, key):
+    key = b"\x01" + key
+    key_id = sha256(name.encode(), b"\n", key)[:4]
+    return f"{name}+{key_id.hex()}+{base64.b64encode(key).decode()}"
+
+
 class VerifyingKey:
     """A vkey: `name+key id+base64(01 ‖ key)`, the key id being the hash of all the rest."""
 
@@ -567,7 +573,11 @@ CERTIFICATE_LINES = "deployment", "epoch", "key", "opened", "ends", "hard-limit"
 
 def open_certificate(note, root_key, origin):
     """An epoch certificate: what the device says of a key that signs commits."""
-    lines = open_note(note, root_key).split("\n")
+    return parse_certificate(open_note(note, root_key), origin) | {"hash": sha256(note)}
+
+
+def parse_certificate(text, origin):
+    lines = text.split("\n")
     demand(lines[:2] == [f"{origin}/epochs", "strongroom-epoch/v1"], "certificate: of something else")
     demand(len(lines) == 3 + len(CERTIFICATE_LINES) and lines[-1] == "", "certificate: its lines")
     said = {}
@@ -577,7 +587,7 @@ def open_certificate(note, root_key, origin):
     size, _, root = said["seen"].partition(" ")
     certificate = {name: decimal(said[name]) for name in ("epoch", "opened", "ends", "hard-limit")}
     certificate |= {"deployment": unhex(said["deployment"], 16), "boot": unhex(said["boot"], 16)}
-    certificate |= {"key": VerifyingKey(said["key"]), "seen": (decimal(size), b64(root)), "hash": sha256(note)}
+    certificate |= {"key": VerifyingKey(said["key"]), "seen": (decimal(size), b64(root))}
     demand(certificate["key"].name == f"{origin}/heads", "certificate: a key of another name")
     demand(certificate["opened"] <= certificate["ends"] <= certificate["hard-limit"], "certificate: its times")
     return certificate
@@ -832,6 +842,110 @@ def open_tenant_bundle(records, root_key):
     included(commit["n"], head_size, leaf_hash(leaf), proof, b64(checkpoint[2]))
     demand(decimal(next_("end")) == len(lines) and at == len(records), "bundle: its end")
     return log, lines
+
+
+PROOF_RECORDS = "line", "log", "head", "entry-proof", "heads-proof"
+PROOF_RECORDS += "commit-leaf", "commit-proof", "checkpoint", "epoch"
+
+
+class EntryProof:
+    """The proof of one line: from the root key down to it. Nothing else is needed, and nothing in it is believed."""
+
+    def __init__(self, file, root_key):
+        demand(file.startswith(b"strongroom-proof/v1"), "proof: not one")
+        demand(len(file) <= 24 * 1024 and file.isascii(), "proof: too long, or no text")
+        first, *records = file.decode().split("\n")
+        demand(first == "strongroom-proof/v1", "proof: of another version")
+        demand(len(records) == len(PROOF_RECORDS) + 1 and records[-1] == "", "proof: its number of records")
+        said = {}
+        for tag, record in zip(PROOF_RECORDS, records):
+            found, blank, said[tag] = record.partition(" ")
+            demand((found, blank) == (tag, " "), f"proof: no `{tag}` where it belongs")
+
+        # The line, and whose log it says it is in.
+        self.bytes = said["line"].encode()
+        self.line, self.leaf = parse_line(self.bytes), leaf_hash(self.bytes)
+        position, ref = self.fields(said, "log", 2)
+        position, ref = decimal(position), unhex(ref, 16)
+        demand(position < 2**32, "proof: no position in a heads tree")
+        deployment = self.line["log"].removesuffix("/sys" if position == 0 else f"/t/{ref.hex()}")
+        demand(deployment != self.line["log"], "proof: the line is of another log")
+        first_origin = root_key.name.removesuffix("/root")
+        demand(first_origin != root_key.name, "proof: not a root key")
+        _, later, k = deployment.rpartition(f"{first_origin}/g")
+        is_later = later and deployment == f"{first_origin}/g{k}" and decimal(k) > 1
+        demand(deployment == first_origin or is_later, "proof: the root key is another deployment's")
+
+        # What the device says of the epoch's key, and that key of the head log.
+        data = Bytes(b64(said["epoch"]), "proof: epoch")
+        self.certificate = "".join(
+            (
+                f"{deployment}/epochs\nstrongroom-epoch/v1\n",
+                f"deployment {data.take(16).hex()}\n",
+                f"epoch {data.number(4)}\n",
+                f"key {write_vkey(f'{deployment}/heads', data.take(32))}\n",
+                f"opened {data.number(8)}\n",
+                f"ends {data.number(8)}\n",
+                f"hard-limit {data.number(8)}\n",
+                f"seen {data.number(8)} {base64.b64encode(data.take(32)).decode()}\n",
+                f"boot {data.take(16).hex()}\n",
+            )
+        )
+        root_key.verify(self.certificate.encode(), data.take(64))
+        data.end()
+        self.epoch = parse_certificate(self.certificate, deployment)
+        size, root, signature = self.fields(said, "checkpoint", 3)
+        self.name, self.size, self.root = f"{deployment}/heads", decimal(size), self.hash(root)
+        self.checkpoint = checkpoint_text(self.name, self.size, self.root)
+        self.epoch["key"].verify(self.checkpoint.encode(), b64(signature))
+
+        # From the head log to its last commit, from there to the log's head, and to the line.
+        self.commit_leaf = b64(said["commit-leaf"])
+        commit = parse_commit(self.commit_leaf)
+        demand(commit["n"] == self.size - 1, "proof: not the last commit")
+        way = self.hashes(said["commit-proof"], 0, 64)
+        included(commit["n"], self.size, leaf_hash(self.commit_leaf), way, self.root)
+        demand(commit["epoch"] == self.epoch["epoch"], "proof: the certificate of another epoch")
+        demand(self.epoch["opened"] <= commit["time"] <= self.epoch["hard-limit"], "proof: outside its epoch's time")
+        size, root, status = self.fields(said, "head", 3)
+        size, root = decimal(size), self.hash(root)
+        demand(size < 2**64 and status in ("1", "2"), "proof: the head")
+        way = self.hashes(said["heads-proof"], 10, 24)
+        self.head_leaf, self.heads_root = head_leaf(ref, size, root, int(status)), commit["heads_root"]
+        included(position, 2 ** len(way), self.head_leaf, way, self.heads_root)
+        included(self.line["seq"], size, self.leaf, self.hashes(said["entry-proof"], 0, 53), root)
+        demand(self.line["ts"] <= commit["time"], "proof: the line is younger than its commit")
+
+    @staticmethod
+    def fields(said, tag, count):
+        found = said[tag].split(" ")
+        demand(len(found) == count, f"proof: the fields of `{tag}`")
+        return found
+
+    @staticmethod
+    def hash(text):
+        found = b64(text)
+        demand(len(found) == 32, "proof: not a hash")
+        return found
+
+    @staticmethod
+    def hashes(text, least, most):
+        """Side by side in one base64; `-` for none."""
+        demand(text, "proof: no hashes are written `-`")
+        joined = b"" if text == "-" else b64(text)
+        demand(len(joined) % 32 == 0 and least <= len(joined) // 32 <= most, "proof: the number of hashes")
+        return [joined[at : at + 32] for at in range(0, len(joined), 32)]
+
+    def check_receipt(self, receipt):
+        """Whether this is the line that the receipt is of, and nothing in the two contradicts the other."""
+        of = receipt["origin"], receipt["seq"], unhex(receipt["leaf"], 32)
+        demand(of == (self.line["log"], self.line["seq"], self.leaf), "receipt: of another line")
+        size, root = receipt["head_size"], unhex(receipt["head_root"], 32)
+        demand(0 < size <= self.size, "receipt: of a later head log")
+        demand(size < self.size or root == self.root, "receipt: of another head log")
+        if receipt["epoch"] == self.epoch["epoch"]:  # Of any other, the proof has no key.
+            text = checkpoint_text(self.name, size, root)
+            self.epoch["key"].verify(text.encode(), unhex(receipt["signature"], 64))
 
 
 # ── §9 Files ─────────────────────────────────────────────────────────────────────────────────────────
@@ -1192,6 +1306,25 @@ def read_bundle(vector):
         bundle.check_receipt(receipt)
 
 
+def read_proof(vector):
+    file = "".join(record + "\n" for record in vector["proof"]).encode()
+    proof = EntryProof(file, VerifyingKey(vector["root_vkey"]))
+    proof.check_receipt(vector["receipt"])
+    if vector["outcome"] == "ok":
+        steps = {
+            "leaf": proof.leaf.hex(),
+            "head_leaf": proof.head_leaf.hex(),
+            "heads_root": proof.heads_root.hex(),
+            "commit_leaf": leaf_hash(proof.commit_leaf).hex(),
+            "checkpoint": proof.checkpoint,
+            "certificate": proof.certificate,
+        }
+        same("steps", steps, vector["steps"])
+        log = load(vector["log"])
+        lines = FullBundle(log["bundle"], VerifyingKey(log["root_vkey"])).lines
+        demand((proof.line, proof.bytes) in lines, "proof: the line is not in the log")
+
+
 READERS = {
     "xaes-256-gcm": read_xaes,
     "keys": read_keys,
@@ -1203,6 +1336,7 @@ READERS = {
     "software-device": read_software_device,
     "deployment": read_deployment,
     "bundle": read_bundle,
+    "proof": read_proof,
 }
 
 
@@ -1394,11 +1528,88 @@ def mutations():
     )
 
 
+    def proof(change):
+        return lambda vector: change(vector["proof"])
+
+    def proven(tag, change, field=-1):
+        """Changes one field of a record; `line` is all one field."""
+
+        def edit(records):
+            at = next(at for at, text in enumerate(records) if text.startswith(tag + " "))
+            fields = records[at].split(" ")
+            fields[field] = change(fields[field])
+            records[at] = " ".join(fields)
+
+        return proof(edit)
+
+    def bit(at):
+        def change(text):
+            data = bytearray(base64.b64decode(text))
+            data[at] ^= 1
+            return base64.b64encode(data).decode()
+
+        return change
+
+    def cut(text):
+        return base64.b64encode(base64.b64decode(text)[:-32]).decode() or "-"
+
+    def longer(text):
+        return base64.b64encode((b"" if text == "-" else base64.b64decode(text)) + bytes(32)).decode()
+
+    for one in ("proof-tenant.json", "proof-sys.json", "proof-closed.json"):
+        what = one.removesuffix(".json")
+        yield f"{what}: another request", one, proven("line", lambda text: text.replace('"rid":"0', '"rid":"1'))
+        yield f"{what}: another act", one, proven("line", lambda text: text.replace('"act":"', '"act":"x'))
+        yield f"{what}: another place", one, proven("line", lambda text: text.replace('"seq":', '"seq":1'))
+        yield f"{what}: another position", one, proven("log", lambda text: str(int(text) ^ 1), 1)
+        yield f"{what}: another ref", one, proven("log", lambda text: flipped(text, 0))
+        yield f"{what}: another size", one, proven("head", lambda text: str(int(text) + 1), 1)
+        yield f"{what}: a size beyond all", one, proven("head", lambda text: str(2**64), 1)
+        yield f"{what}: another root", one, proven("head", bit(0), 2)
+        yield f"{what}: another status", one, proven("head", lambda text: "2" if text == "1" else "1")
+        for tag in ("entry-proof", "heads-proof", "commit-proof"):
+            yield f"{what}: a node more in {tag}", one, proven(tag, longer)
+            if one != "proof-closed.json" or tag != "entry-proof":  # Its log has one line, and no nodes.
+                yield f"{what}: a bit of {tag}", one, proven(tag, bit(-1))
+                yield f"{what}: a node less in {tag}", one, proven(tag, cut)
+        # Number, time, epoch, heads root, counts: each of the commit's parts.
+        for at in (0, 19, 27, 31, 40, 95):
+            yield f"{what}: byte {at} of the commit", one, proven("commit-leaf", bit(at))
+        yield f"{what}: another number of commits", one, proven("checkpoint", lambda text: str(int(text) + 1), 1)
+        yield f"{what}: another head log", one, proven("checkpoint", bit(31), 2)
+        yield f"{what}: another signature", one, proven("checkpoint", bit(0))
+        # Deployment, number, key, three times, what was seen, boot, signature: each of the certificate's parts.
+        for at in (0, 19, 20, 59, 67, 75, 83, 84, 116, 132):
+            yield f"{what}: byte {at} of the epoch", one, proven("epoch", bit(at))
+        for at in range(10):
+            yield f"{what}: record {at} left out", one, proof(lambda records, at=at: records.pop(at))
+            yield f"{what}: record {at} twice", one, proof(lambda records, at=at: records.insert(at, records[at]))
+        yield f"{what}: a carriage return", one, proven("epoch", lambda text: text + "\r")
+        yield f"{what}: an empty line at its end", one, proof(lambda records: records.append(""))
+        yield f"{what}: a later version", one, proof(lambda records: records.__setitem__(0, "strongroom-proof/v2"))
+        yield f"{what}: two spaces", one, proven("log", lambda text: " " + text, 1)
+        yield f"{what}: a number in another form", one, proven("checkpoint", lambda text: "0" + text, 1)
+        for key, value in (
+            ("origin", lambda text: text.replace("example.com", "example.org")),
+            ("seq", lambda seq: seq + 1),
+            ("leaf", lambda text: flipped(text, 0)),
+            ("head_size", lambda size: size + 100),
+        ):
+            yield f"{what}: a receipt with another {key}", one, lambda vector, key=key, value=value: vector[
+                "receipt"
+            ].__setitem__(key, value(vector["receipt"][key]))
+        for name in ("example.com/keys/root", "example.org/keys/root", "example.com/root"):
+            yield f"{what}: the root key {name} of somebody else", one, lambda vector, name=name: vector.__setitem__(
+                "root_vkey", other_root_vkey(name)
+            )
+        yield f"{what}: the root key under another name", one, lambda vector: vector.__setitem__(
+            "root_vkey", write_vkey("example.org/keys/root", VerifyingKey(vector["root_vkey"]).key)
+        )
+
+
 def other_root_vkey(name):
     # RFC 8032's first test key: nobody's root of trust.
-    key = b"\x01" + bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
-    key_id = sha256(name.encode(), b"\n", key)[:4]
-    return f"{name}+{key_id.hex()}+{base64.b64encode(key).decode()}"
+    return write_vkey(name, bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"))
 
 
 # ── A database that the program has just written ─────────────────────────────────────────────────────
@@ -1449,7 +1660,18 @@ class Program:
         full = FullBundle(text[:-1].split("\n"), root_key)
         for receipt in receipts:
             full.check_receipt(receipt)
+            self.check_proof(receipt, root_key, full.lines)
         return full.lines
+
+    def check_proof(self, receipt, root_key, lines):
+        """What the receipt is of, proven alone."""
+        log = ("--tenant", "acme") if "/t/" in receipt["origin"] else ("--deployment",)
+        kept = self.folder / "receipt.json"
+        kept.write_text(json.dumps(receipt))
+        made = self.run("audit", "prove", *log, "--receipt", str(kept))
+        proof = EntryProof(made["proof"].encode(), root_key)
+        proof.check_receipt(receipt)
+        demand((proof.line, proof.bytes) in lines, "proof: the line is not in the log")
 
     def database(self):
         return self.folder / "data" / "strongroom.db"

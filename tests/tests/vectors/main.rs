@@ -21,7 +21,7 @@ use strongroom::{
     row_hash,
 };
 use strongroom_hsm::{DeviceUri, KeyIds};
-use strongroom_log::{RootKey as AuditRoot, hex_encode, leaf_hash, parse_line};
+use strongroom_log::{EntryProof, Receipt, RootKey as AuditRoot, hex_encode, leaf_hash, parse_line};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
@@ -68,6 +68,7 @@ fn every_vector_has_its_stated_outcome() {
             "lines" => lines(vector),
             "software-device" => software_device(vector),
             "bundle" => bundle(vector),
+            "proof" => proof(vector),
             kind => panic!("{name}: nobody reads vectors of kind {kind}"),
         };
         match text(vector, "outcome") {
@@ -297,4 +298,18 @@ fn bundle(vector: &Value) -> Result<()> {
     }
     let report = strongroom_log::verify(bundle.as_bytes(), &root, None);
     if report.is_ok() { Ok(()) } else { Err(strongroom::Error::new(Code::LogBroken).detail(report.to_string())) }
+}
+
+fn proof(vector: &Value) -> Result<()> {
+    let root: AuditRoot = text(vector, "root_vkey").parse().unwrap();
+    let records = vector["proof"].as_array().unwrap().iter();
+    let file: String = records.map(|record| format!("{}\n", record.as_str().unwrap())).collect();
+    let receipt: Receipt = serde_json::from_value(vector["receipt"].clone()).unwrap();
+    let broken = |error: &dyn std::fmt::Display| strongroom::Error::new(Code::ProofBroken).detail(error.to_string());
+    let proof = EntryProof::parse(file.as_bytes()).map_err(|error| broken(&error))?;
+    let proven = proof.verify(&root).map_err(|error| broken(&error))?;
+    proven.matches(&receipt).map_err(|mismatch| broken(&mismatch))?;
+    assert_eq!(proven.leaf().to_string(), text(&vector["steps"], "leaf"));
+    assert!(proven.checkpoint_note().starts_with(text(&vector["steps"], "checkpoint")));
+    Ok(())
 }

@@ -7,6 +7,8 @@
 
 #[path = "deployment.rs"]
 mod deployment;
+#[path = "proof.rs"]
+mod proof;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,6 +48,7 @@ pub(crate) fn files() -> BTreeMap<String, String> {
     files.add("rows", rows(&tenants));
     lines(&mut files);
     software_device(&mut files);
+    proof::vectors(&mut files);
     files.0
 }
 
