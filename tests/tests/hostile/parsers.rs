@@ -67,7 +67,7 @@ parsers! {
     config in objects,
     consistency in copies,
     content in copies,
-    device_uri in copies,
+    device_uri in objects,
     env_file in objects,
     frontier in copies,
     heads in verification,
