@@ -70,6 +70,15 @@ impl Corpus {
                 }
             }
         }
+        for (at, receipt) in self.vector("log-full.json")?["receipts"].as_array().into_iter().flatten().enumerate() {
+            self.put("receipt", &format!("log-full-{at}"), receipt.to_string())?;
+        }
+        for name in ["proof-tenant", "proof-sys", "proof-closed", "refused-proof-line-edited", "refused-proof-position"]
+        {
+            let vector = self.vector(&format!("{name}.json"))?;
+            let records = vector["proof"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            self.put("entry_proof", name, records.map(|record| format!("{record}\n")).collect::<String>())?;
+        }
         for case in self.vector("lines.json")?["cases"].as_array().into_iter().flatten() {
             self.put("line", &format!("vector-{}", &text(&case["leaf"])[..8]), text(&case["line"]))?;
         }

@@ -7,7 +7,10 @@
 //! Not here: rows of the database, which `bad_input.rs` rewrites column by column; and the software device's key file,
 //! where a stranger's bytes may ask for the time and memory of a passphrase hash, within limits that its own tests know.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use strongroom::{
     Actor, Arena, DeploymentId, Description, DeviceProfile, Environment, Folder, KeyEpoch, KeyId, Keyring, LabelName,
@@ -19,9 +22,9 @@ use strongroom::{
 };
 use strongroom_hsm::DeviceUri;
 use strongroom_log::{
-    BundleReader, Checkpoint, CommitLeaf, EpochCertificate, Frontier, Hash, HeadsTree, Note, Origin, RootKey,
-    VerifyingKey, base64_decode, base64_encode, hex_array, hex_encode, parse_line, verify_consistency,
-    verify_inclusion,
+    BundleReader, Checkpoint, CommitLeaf, EntryProof, EpochCertificate, Frontier, Hash, HeadsTree, Note, Origin,
+    Receipt, RootKey, VerifyingKey, base64_decode, base64_encode, hex_array, hex_encode, parse_line,
+    verify_consistency, verify_inclusion,
 };
 
 /// One of them.
@@ -68,6 +71,7 @@ parsers! {
     consistency in copies,
     content in copies,
     device_uri in objects,
+    entry_proof in copies,
     env_file in objects,
     frontier in copies,
     heads in verification,
@@ -80,6 +84,7 @@ parsers! {
     note in objects,
     origin in copies,
     profile in objects,
+    receipt in copies,
     remembered in verification,
     root_key in copies,
     sealed in copies,
@@ -241,6 +246,42 @@ fn remembered(bytes: &[u8]) -> bool {
     let mut reader = BundleReader::new(&root, Some(bytes));
     reader.feed(bundle.as_bytes());
     reader.finish().is_ok()
+}
+
+/// Whatever it says, only a line that is in the log is proven.
+fn entry_proof(bytes: &[u8]) -> bool {
+    static LINES: OnceLock<BTreeSet<String>> = OnceLock::new();
+    let lines = LINES.get_or_init(|| {
+        let vector: serde_json::Value =
+            serde_json::from_str(include_str!("../../vectors/log-full.json")).expect("a vector");
+        let records = vector["bundle"].as_array().expect("records").iter().filter_map(|record| record.as_str());
+        records.filter_map(|record| record.strip_prefix("line ")).map(str::to_owned).collect()
+    });
+    let (_, root) = deployment();
+    let Ok(proof) = EntryProof::parse(bytes) else { return false };
+    if let Ok(proven) = proof.verify(&root) {
+        assert!(lines.contains(proven.line()), "{} was never written", proven.line());
+    }
+    same(bytes, Some(proof.write()))
+}
+
+/// Not compared: it is JSON, which people lay out as they like. Nothing writes it from this type.
+fn receipt(bytes: &[u8]) -> bool {
+    static PROOF: OnceLock<EntryProof> = OnceLock::new();
+    let proof = PROOF.get_or_init(|| {
+        let vector: serde_json::Value =
+            serde_json::from_str(include_str!("../../vectors/proof-tenant.json")).expect("a vector");
+        let records = vector["proof"].as_array().expect("records").iter();
+        let file: String = records.map(|record| format!("{}\n", record.as_str().expect("a record"))).collect();
+        EntryProof::parse(file.as_bytes()).expect("a proof")
+    });
+    let (_, root) = deployment();
+    let Ok(receipt) = serde_json::from_slice::<Receipt>(bytes) else { return false };
+    let proven = proof.verify(&root).expect("it is good");
+    if proven.matches(&receipt).is_ok() {
+        assert_eq!((receipt.log(), receipt.seq()), (proven.parsed().log, proven.parsed().seq));
+    }
+    true
 }
 
 // ── strongroom ───────────────────────────────────────────────────────────────────────────────────────
