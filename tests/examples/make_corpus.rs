@@ -6,7 +6,8 @@ use std::{fs, io, path::Path};
 
 use serde_json::Value;
 use strongroom_log::{
-    Frontier, Hash, Note, base64_decode, consistency_proof, hex_array, inclusion_proof, leaf_hash, tree_root,
+    Anchor, CommitLeaf, EpochCertificate, Frontier, Hash, Note, Origin, base64_decode, consistency_proof, hex_array,
+    inclusion_proof, leaf_hash, tree_root,
 };
 
 fn main() -> io::Result<()> {
@@ -42,6 +43,9 @@ impl Corpus {
             self.put("bundle", name, records.join("\n") + "\n")?;
             if name.starts_with("refused") {
                 continue;
+            }
+            if name == "log-full" {
+                self.put("anchor", name, anchor(&records))?;
             }
             self.put("root_key", name, text(&vector["root_vkey"]))?;
             self.put("vkey", name, text(&vector["root_vkey"]))?;
@@ -160,6 +164,11 @@ impl Corpus {
                 "token",
                 "# a comment\ndevice = 'pkcs11:token=prod?module-path=/usr/lib/softhsm/libsofthsm2.so'\n",
             ),
+            (
+                "config",
+                "anchors",
+                "device = \"software:/k?passphrase-source=file:/p\"\nanchors = [\"file:/mnt/other/strongroom/anchor\"]\n",
+            ),
             ("content", "name", "\0\0\0\0\u{1}a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
             ("device_uri", "software", "software:/var/lib/device.key?passphrase-source=file:/run/passphrase"),
             (
@@ -199,6 +208,32 @@ impl Corpus {
         }
         Ok(())
     }
+}
+
+/// The anchor of the first generation in a full bundle.
+fn anchor(records: &[&str]) -> String {
+    let rest = |record: &str| record.split_once(' ').map(|(_, rest)| rest.to_owned()).expect("a record with a tag");
+    let decoded = |record: &str| base64_decode(rest(record)).expect("base64");
+    let tagged = |tag: &'static str| {
+        let has_tag = move |record: &&str| record.split(' ').next() == Some(tag);
+        records.iter().copied().filter(has_tag).collect::<Vec<_>>().into_iter()
+    };
+    let origin = tagged("origin").next().map(|record| Origin::parse(&rest(record)).expect("an origin")).expect("one");
+    let checkpoint = decoded(tagged("checkpoint").next().expect("a checkpoint"));
+    let end = records.iter().position(|record| record.starts_with("checkpoint ")).expect("a checkpoint");
+    let (mut frontier, mut epoch) = (Frontier::new(), 0);
+    for record in tagged("commit").take_while(|record| records[..end].contains(record)) {
+        let leaf = base64_decode(&rest(record)[..128]).expect("a leaf");
+        frontier.append(leaf_hash(&leaf));
+        epoch = CommitLeaf::from_bytes(&leaf).expect("a leaf").epoch;
+    }
+    let certificate = tagged("epoch").map(decoded).find_map(|note| {
+        let text = Note::parse(&note).expect("a note").unverified_text().to_owned();
+        let certificate = EpochCertificate::parse(&text, &origin).ok()?;
+        (certificate.epoch == epoch).then_some((certificate.deployment, note))
+    });
+    let (deployment, certificate) = certificate.expect("the epoch of the last commit");
+    Anchor::new(deployment, &origin, frontier, &checkpoint, &certificate).expect("what belongs together").write()
 }
 
 fn text(value: &Value) -> &str {

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod bundle;
 mod checkpoint;
 mod codec;
@@ -30,6 +31,7 @@ mod tree;
 mod verify;
 mod vkey;
 
+pub use anchor::{ANCHOR_BYTES_MAX, Anchor};
 pub use bundle::{BundleReader, FullBundleWriter, RECORD_BYTES_MAX, TenantBundleWriter, TenantProof, verify};
 pub use checkpoint::Checkpoint;
 pub use codec::{base64_decode, base64_encode, hex_array, hex_encode, hex_encode_into};

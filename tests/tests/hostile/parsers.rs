@@ -22,8 +22,8 @@ use strongroom::{
 };
 use strongroom_hsm::DeviceUri;
 use strongroom_log::{
-    BundleReader, Checkpoint, CommitLeaf, EntryProof, EpochCertificate, Frontier, Hash, HeadsTree, Note, Origin,
-    Receipt, RootKey, VerifyingKey, base64_decode, base64_encode, hex_array, hex_encode, parse_line,
+    Anchor, BundleReader, Checkpoint, CommitLeaf, EntryProof, EpochCertificate, Frontier, Hash, HeadsTree, Note,
+    Origin, Receipt, RootKey, VerifyingKey, base64_decode, base64_encode, hex_array, hex_encode, parse_line,
     verify_consistency, verify_inclusion,
 };
 
@@ -61,6 +61,7 @@ macro_rules! parsers {
 }
 
 parsers! {
+    anchor in copies,
     backup_note in copies,
     base64 in copies,
     bundle in verification,
@@ -147,6 +148,16 @@ fn certificate(bytes: &[u8]) -> bool {
     let (origin, _) = deployment();
     let parsed = text(bytes).and_then(|text| EpochCertificate::parse(text, &origin).ok());
     same(bytes, parsed.map(|certificate| certificate.text()))
+}
+
+/// What is kept of the log outside of the database; anybody may have written there.
+fn anchor(bytes: &[u8]) -> bool {
+    let Ok(anchor) = Anchor::parse(bytes) else { return false };
+    let (_, root) = deployment();
+    if let Ok(checkpoint) = anchor.verify(&root) {
+        assert_eq!((checkpoint.size, checkpoint.root), (anchor.frontier().size(), anchor.frontier().root()));
+    }
+    same(bytes, Some(anchor.write()))
 }
 
 fn commit(bytes: &[u8]) -> bool {
