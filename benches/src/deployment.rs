@@ -33,7 +33,7 @@ impl Bench {
     /// Makes one in this folder.
     pub(crate) fn make(folder: &Path) -> Result<Self> {
         let deployment = Deployment::at(folder.join("data"));
-        let config = Config { device: software_uri(folder)?, allow_unlocked_memory: true };
+        let config = Config { device: software_uri(folder)?, allow_unlocked_memory: true, ..Config::default() };
         let (room, _) = block_on(strongroom_hsm::initialize(
             &deployment,
             config,

@@ -60,13 +60,22 @@ impl App {
         self.global.tenant.as_deref().map(|name| name.parse().map_err(Failure::from)).transpose()
     }
 
+    /// How a command opens the deployment.
+    pub(crate) fn options(&self) -> Result<OpenOptions, Failure> {
+        let options = OpenOptions::default().short_lived();
+        if self.global.accept_missing_anchor {
+            Ok(options.accept_missing_anchors(self.context()?))
+        } else {
+            Ok(options)
+        }
+    }
+
     /// Opens the deployment, works in it and closes it again, whatever comes of the work.
     ///
     /// A closing line that cannot be written takes nothing back: what was done is recorded already.
     pub(crate) fn in_room<T>(&self, work: impl AsyncFnOnce(&Strongroom) -> Result<T, Failure>) -> Result<T, Failure> {
         let deployment = self.deployment()?;
-        let room =
-            pollster::block_on(strongroom_hsm::open_deployment(&deployment, OpenOptions::default().short_lived()))?;
+        let room = pollster::block_on(strongroom_hsm::open_deployment(&deployment, self.options()?))?;
         let outcome = pollster::block_on(work(&room));
         if let Err(error) = room.close() {
             tracing::warn!(

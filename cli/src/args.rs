@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    app::App, audit::AuditCommand, backup::BackupCommand, completion::Completion, failure::Failure, hsm::HsmCommand,
-    init::Init, output::Format, run::Run, secret::SecretCommand, status::Status, tenant::TenantCommand,
+    anchor::AnchorCommand, app::App, audit::AuditCommand, backup::BackupCommand, completion::Completion,
+    failure::Failure, hsm::HsmCommand, init::Init, output::Format, run::Run, secret::SecretCommand, status::Status,
+    tenant::TenantCommand,
 };
 
 const FIRST_STEPS: &str = "\
@@ -58,6 +59,11 @@ pub(crate) struct Global {
     /// Id to record with the operation, such as a trace id [default: random]
     #[arg(long, global = true, value_name = "32 HEX DIGITS")]
     pub(crate) request_id: Option<String>,
+    /// Start once without anchors that are missing or cannot be used, which is recorded
+    ///
+    /// An anchor that remembers more than the database has still refuses: an older database was put in place.
+    #[arg(long, global = true)]
+    pub(crate) accept_missing_anchor: bool,
     /// How results and errors are written
     ///
     /// With json, the result is one JSON document on stdout, and an error is the last line on stderr.
@@ -81,6 +87,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Backup(BackupCommand),
     #[command(subcommand)]
+    Anchor(AnchorCommand),
+    #[command(subcommand)]
     Hsm(HsmCommand),
     Completion(Completion),
 }
@@ -95,6 +103,7 @@ impl Command {
             Self::Run(run) => run.carry_out(app),
             Self::Audit(command) => command.carry_out(app),
             Self::Backup(command) => command.carry_out(app),
+            Self::Anchor(command) => command.carry_out(app),
             Self::Hsm(command) => command.carry_out(app),
             Self::Completion(completion) => completion.carry_out(app),
         }

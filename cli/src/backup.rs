@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use strongroom::{BackupReport, Code, Config, OpenOptions, Restore, Strongroom, verify_backup};
+use strongroom::{BackupReport, Code, Config, Restore, Strongroom, verify_backup};
 use strongroom_hsm::DeviceUri;
 use strongroom_log::{Report, ReportText};
 
 use crate::{
+    anchor,
     app::App,
     audit,
     failure::Failure,
@@ -166,6 +167,15 @@ pub(crate) struct RestoreArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// A file that remembers the restored log, in place of the anchors that the backup names; repeatable
+    ///
+    /// Without it, and without --no-anchors, those that the backup names remember the restored deployment from now on,
+    /// and no longer the one that the backup was made of.
+    #[arg(long = "anchor", value_name = "FILE")]
+    anchors: Vec<String>,
+    /// No anchors, such as for a drill beside the deployment that goes on
+    #[arg(long, conflicts_with = "anchors")]
+    no_anchors: bool,
     /// Go on where memory for keys cannot be locked, also from now on
     #[arg(long)]
     allow_unlocked_memory: bool,
@@ -185,10 +195,13 @@ impl RestoreArgs {
             std::env::current_dir().map_err(|_| Failure::usage("the working folder is gone; give absolute paths"))?;
         let uri: DeviceUri = self.device.parse()?;
         let uri = uri.based_at(&here);
-        let config = Config { device: uri.to_string(), allow_unlocked_memory: self.allow_unlocked_memory };
+        let config =
+            Config { device: uri.to_string(), allow_unlocked_memory: self.allow_unlocked_memory, ..Config::default() };
+        let anchors = self.anchors.iter().map(|file| anchor::parse(file)).collect::<Result<Vec<_>, _>>()?;
         let restore = Restore::new(config, &self.reason, app.context()?)?;
+        let restore = if anchors.is_empty() && !self.no_anchors { restore } else { restore.anchors(anchors) };
         let device = uri.open(&Strongroom::backup_profile(&self.file)?).map_err(strongroom::Error::from)?;
-        let options = OpenOptions::default().short_lived().allow_unlocked_memory(self.allow_unlocked_memory);
+        let options = app.options()?.allow_unlocked_memory(self.allow_unlocked_memory);
         let bar = progress::spinner("verifying and restoring");
         let restored = pollster::block_on(Strongroom::restore(&self.file, &deployment, device, restore, options));
         bar.finish_and_clear();

@@ -4,10 +4,11 @@ use std::env;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{Code, Config, Deployment, OpenOptions, Receipt, Recovery};
+use strongroom::{AnchorPlace, Code, Config, Deployment, Receipt, Recovery};
 use strongroom_hsm::DeviceUri;
 
 use crate::{
+    anchor,
     app::App,
     confirm::confirm,
     failure::Failure,
@@ -26,6 +27,7 @@ Examples:
   strongroom init --no-recovery \\
       --device 'pkcs11:token=prod?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/hsm-pin'
   strongroom init --no-recovery --device 'software:./device.key?passphrase-source=file:./passphrase'
+  strongroom init --no-recovery --device '...' --anchor /mnt/other/strongroom/anchor
   strongroom init --abandon")]
 pub(crate) struct Init {
     /// The key device
@@ -37,11 +39,14 @@ pub(crate) struct Init {
     /// What the logs are called, for ever, such as example.com/keys [default: strongroom.invalid/<deployment id>]
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
+    /// A file on another volume that remembers the audit log, so that an older database is refused; repeatable
+    #[arg(long = "anchor", value_name = "FILE")]
+    anchors: Vec<String>,
     /// Go on where memory for keys cannot be locked, also from now on
     #[arg(long)]
     allow_unlocked_memory: bool,
     /// Take the keys of an interrupted init out of the device, and forget it
-    #[arg(long, conflicts_with_all = ["device", "no_recovery", "origin", "allow_unlocked_memory"])]
+    #[arg(long, conflicts_with_all = ["device", "no_recovery", "origin", "anchors", "allow_unlocked_memory"])]
     abandon: bool,
     /// With --abandon: do not ask
     #[arg(short, long, requires = "abandon")]
@@ -53,6 +58,8 @@ struct Reply<'a> {
     folder: String,
     device: String,
     root_key: String,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    anchors: &'a [AnchorPlace],
     receipt: ReceiptJson<'a>,
 }
 
@@ -73,14 +80,19 @@ impl Init {
         }
         let uri = self.device()?;
         let origin = self.origin.as_deref().map(str::parse).transpose()?;
-        let config = Config { device: uri.to_string(), allow_unlocked_memory: self.allow_unlocked_memory };
-        let options = OpenOptions::default().short_lived();
+        let anchors = self.anchors.iter().map(|file| anchor::parse(file)).collect::<Result<Vec<_>, _>>()?;
+        let config = Config {
+            device: uri.to_string(),
+            allow_unlocked_memory: self.allow_unlocked_memory,
+            anchors: anchors.clone(),
+        };
+        let options = app.options()?;
         let made = strongroom_hsm::initialize(&deployment, config, Recovery::None, origin, app.context()?, options);
         let (room, receipt) = pollster::block_on(made)?;
         let root_key = room.root_key().to_string();
         room.close()?;
         let (folder, device) = (deployment.folder().display().to_string(), uri.to_string());
-        let reply = Reply { folder, device, root_key, receipt: (&receipt).into() };
+        let reply = Reply { folder, device, root_key, anchors: &anchors, receipt: (&receipt).into() };
         app.out.reply(&reply, || text(&reply, &receipt))
     }
 
@@ -109,6 +121,9 @@ fn text(reply: &Reply<'_>, receipt: &Receipt) -> String {
     table.row(["device", &reply.device]);
     table.row(["recovery", "none: losing the device loses everything"]);
     table.row(["audit log", &receipt.origin]);
+    for anchor in reply.anchors {
+        table.row(["anchor", &anchor.to_string()]);
+    }
     table.row(["root key", &reply.root_key]);
     format!(
         "The deployment is made.\n\n{}\nKeep the root key where this machine's administrators cannot change it: the audit log is\n\

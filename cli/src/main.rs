@@ -3,6 +3,7 @@
 //! `args` is what can be typed, one file for each noun carries it out, `output` and `failure` are
 //! what comes back. Values never stand in arguments and never in messages.
 
+mod anchor;
 mod app;
 mod args;
 mod audit;

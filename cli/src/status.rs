@@ -6,6 +6,7 @@ use serde::Serialize;
 use strongroom::{DeploymentStatus, device::Health};
 
 use crate::{
+    anchor::{self, AnchorJson},
     app::App,
     failure::Failure,
     output::{self, ReceiptJson, Table},
@@ -30,6 +31,8 @@ struct Reply<'a> {
     memory_locked: bool,
     tenants: TenantsJson,
     audit: AuditJson<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    anchors: Vec<AnchorJson<'a>>,
     store: StoreJson<'a>,
     receipt: ReceiptJson<'a>,
 }
@@ -93,6 +96,7 @@ impl Status {
                 time: output::exact_time(status.head.time),
                 checkpoint: &status.head.checkpoint,
             },
+            anchors: status.anchors.iter().map(AnchorJson::from).collect(),
             store: StoreJson {
                 engine: &status.store.engine,
                 schema: status.store.schema,
@@ -149,6 +153,9 @@ fn text(status: &DeploymentStatus, reply: &Reply<'_>) -> String {
         &format!("{}, {}{generation}", output::count(head.lines, "line"), output::count(head.commits, "commit")),
     ]);
     table.row(["last commit", &format!("{}, epoch {}", output::time(head.time), head.epoch)]);
+    for anchor in &status.anchors {
+        table.row(["anchor", &format!("{}: {}", anchor.place, anchor::state(anchor))]);
+    }
     table.row(["origin", &status.origin]);
     table.row(["root key", &status.root_key]);
     table.row(["database", &format!("{}, schema {}, {}", HumanBytes(store.bytes), store.schema, store.engine)]);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! strongroom.db   the database
-//! config.toml     device URI and limits, never a secret
+//! config.toml     device URI, anchors and limits, never a secret
 //! init.intent     only while `init` runs, or after it was interrupted
 //! ```
 
@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Code, DeviceProfile, Error, Result,
+    AnchorPlace, Code, DeviceProfile, Error, Result,
     store::{Maintenance, SqliteStore, Store as _},
 };
 
@@ -26,7 +26,7 @@ pub struct Deployment {
 }
 
 /// What `config.toml` says. Unknown keys are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The key device, as a URI that names no secret.
@@ -34,6 +34,9 @@ pub struct Config {
     /// Goes on where memory for keys cannot be locked.
     #[serde(default)]
     pub allow_unlocked_memory: bool,
+    /// The anchors of the audit log, as the deployment records them too: see [`crate::Admin::add_anchor`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<AnchorPlace>,
 }
 
 impl Config {
@@ -183,9 +186,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let deployment = Deployment::at(folder.path());
         assert_eq!(deployment.config().unwrap_err().code(), Code::DeploymentMissing);
-        let config = Config { device: "software:/k?passphrase-source=file:/p".into(), allow_unlocked_memory: false };
+        let config = Config { device: "software:/k?passphrase-source=file:/p".into(), ..Config::default() };
         deployment.write_config(&config).unwrap();
         assert_eq!(deployment.config().unwrap(), config);
+        let anchored = Config { anchors: vec!["file:/mnt/log/anchor".parse().unwrap()], ..config };
+        deployment.write_config(&anchored).unwrap();
+        assert_eq!(deployment.config().unwrap(), anchored);
+        fs::write(deployment.config_file(), "device = \"x\"\nanchors = [\"anchor\"]\n").unwrap();
+        assert_eq!(deployment.config().unwrap_err().code(), Code::ConfigInvalid);
         fs::write(deployment.config_file(), "device = \"x\"\n\nunknown = 1\n").unwrap();
         let error = deployment.config().unwrap_err();
         assert_eq!(error.code(), Code::ConfigInvalid);

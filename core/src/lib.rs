@@ -30,6 +30,7 @@
 //! [`limits`]. A device is a [`KeyDevice`]; `strongroom-hsm` has two. The log's format and its
 //! verification, without any I/O, are `strongroom-log`'s.
 
+mod anchor;
 mod audit;
 mod backup;
 mod clock;
@@ -55,6 +56,7 @@ pub mod store;
 pub mod testing;
 pub mod transfer;
 
+pub use anchor::{AnchorFailing, AnchorPlace, AnchorStatus, Anchors};
 pub use audit::{
     Audit, AuditEntry, AuditExport, AuditPage, AuditProof, Prove, Receipt, StateCheck, StateCode, StateFinding,
     Verified,

@@ -78,6 +78,12 @@ pub const TENANTS_CHECKED_MAX: usize = 8_192;
 /// How often an operation is computed again because what it read has changed.
 pub const STALE_ATTEMPTS_MAX: usize = 32;
 
+/// Most anchors of a deployment.
+pub const ANCHORS_MAX: usize = 8;
+
+/// Longest path of an anchor's file, in bytes.
+pub const ANCHOR_PATH_BYTES_MAX: usize = 1_024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +103,8 @@ mod tests {
             (Code::ActorInvalid, [1, ACTOR_NAME_BYTES_MAX]),
             (Code::ContextInvalid, [2 * REQUEST_ID_BYTES, 2 * REQUEST_ID_BYTES]),
             (Code::OriginInvalid, [ORIGIN_BYTES_MAX, ORIGIN_BYTES_MAX]),
+            (Code::AnchorNameInvalid, [ANCHOR_PATH_BYTES_MAX, ANCHOR_PATH_BYTES_MAX]),
+            (Code::AnchorLimit, [ANCHORS_MAX, ANCHORS_MAX]),
         ] {
             let remedy = code.remedy().replace(',', "");
             for number in numbers {

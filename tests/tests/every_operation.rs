@@ -16,9 +16,9 @@ use std::{
 use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
-    Actor, Admin, After, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import, ImportEntry,
-    Init, OpenOptions, Put, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets, Strongroom,
-    Version,
+    Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import,
+    ImportEntry, Init, OpenOptions, Put, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets,
+    Strongroom, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };
@@ -40,6 +40,10 @@ impl On {
             admin: room.admin(context.clone()),
             folder: folder.to_owned(),
         }
+    }
+
+    fn anchor(&self, name: &str) -> AnchorPlace {
+        AnchorPlace::file(&self.file(name)).unwrap()
     }
 
     /// A file that is not there yet.
@@ -156,6 +160,16 @@ operations! {
     "clock.adopt" adopt_clock (Sys, [])
         done |on| on.admin.adopt_clock().await;
         refused |on| with_a_row_changed(on, "deployment", async || on.admin.adopt_clock().await).await => Integrity;
+    "anchor.add" add_anchor (Sys, [])
+        done |on| on.admin.add_anchor(&on.anchor("added")).await;
+        refused |on| on.admin.add_anchor(&on.anchor("kept")).await => AnchorExists;
+    "anchor.list" list_anchors (Sys, [])
+        done |on| Ok(on.admin.list_anchors().await?.receipt);
+        refused |on| with_a_row_changed(on, "deployment", async || Ok(on.admin.list_anchors().await?.receipt)).await
+            => Integrity;
+    "anchor.remove" remove_anchor (Sys, [])
+        done |on| on.admin.remove_anchor(&on.anchor("kept")).await;
+        refused |on| on.admin.remove_anchor(&on.anchor("none")).await => AnchorNotFound;
     "backup.create" back_up (Sys, [(Log::Sys, "backup.create")])
         done |on| Ok(on.admin.back_up(&on.file("backup"), |_, _| {}).await?.receipt);
         refused |on| Ok(on.admin.back_up(&on.file("taken"), |_, _| {}).await?.receipt) => BackupExists;
@@ -163,6 +177,9 @@ operations! {
 
 /// Acts with tests of their own, because there is no room before them: see the end of this file.
 const BEFORE_THERE_IS_A_ROOM: [(&str, &str); 2] = [("deployment.init", "init"), ("backup.restore", "restore")];
+
+/// Acts that are part of opening a deployment, with a test of their own.
+const WHILE_OPENING: [&str; 2] = ["anchor.accept", "anchor.replace"];
 
 /// Not operations: they open a deployment and act in nobody's name.
 const OPENING: [&str; 3] = ["open", "open_in", "open_with"];
@@ -188,7 +205,8 @@ fn the_list_covers_the_sources() {
         }));
     }
     let (special_acts, special_methods): (Vec<_>, Vec<_>) = BEFORE_THERE_IS_A_ROOM.into_iter().unzip();
-    let ours: BTreeSet<_> = OPERATIONS.iter().map(|case| case.act).chain(special_acts).map(str::to_owned).collect();
+    let ours: BTreeSet<_> =
+        OPERATIONS.iter().map(|case| case.act).chain(special_acts).chain(WHILE_OPENING).map(str::to_owned).collect();
     assert_eq!(ours, acts, "the acts of this test (left) and of the sources (right)");
 
     let mut known: Vec<_> = OPERATIONS.iter().map(|case| case.method).chain(special_methods).chain(OPENING).collect();
@@ -242,6 +260,7 @@ impl World {
             block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
         }
         fs::write(on.file("taken"), "").unwrap();
+        block_on(on.admin.add_anchor(&on.anchor("kept"))).unwrap();
         let mut world = Self { place, room, store, origins: [acme, doomed], last_seq: 0 };
         world.new_lines();
         world
@@ -453,7 +472,7 @@ fn init_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
     room.close().unwrap();
 
     let before = fs::read(place.deployment.database()).unwrap();
-    let config = Config { device: "software:another".into(), allow_unlocked_memory: false };
+    let config = Config { device: "software:another".into(), ..Config::default() };
     let again = Init::new(config, Recovery::None, operator());
     let error = block_on(Strongroom::init(&place.deployment, again, OpenOptions::default(), |_, _| {
         panic!("the device is not asked")
@@ -469,7 +488,7 @@ fn a_restore_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
     let backup = place.folder.path().join("backup");
     block_on(room.admin(operator()).back_up(&backup, |_, _| {})).unwrap();
     room.close().unwrap();
-    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false };
+    let config = Config { device: place.uri.to_string(), ..Config::default() };
     let restore = Restore::new(config, "the disk burnt", operator()).unwrap();
 
     let before = fs::read(place.deployment.database()).unwrap();
@@ -488,6 +507,45 @@ fn a_restore_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
     assert_eq!(line.actor.as_deref(), Some("operator:olga"));
     let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
     assert!(verified.is_ok() && verified.report.generations == 2, "{} {:?}", verified.report, verified.store);
+}
+
+#[test]
+fn opening_without_an_anchor_or_over_one_is_recorded() {
+    let (place, room) = Place::software();
+    let at = |name: &str| AnchorPlace::file(&place.folder.path().join(name)).unwrap();
+    block_on(room.admin(operator()).add_anchor(&at("anchor"))).unwrap();
+    let backup = place.folder.path().join("backup");
+    block_on(room.admin(operator()).back_up(&backup, |_, _| {})).unwrap();
+    room.close().unwrap();
+
+    let lines = |room: &Strongroom, act: &str| {
+        let entries = block_on(room.admin(operator()).audit().show(0, 100)).unwrap().entries;
+        let ours = entries.into_iter().filter(|line| line.act == act);
+        ours.map(|line| (line.actor.unwrap(), line.object.unwrap(), line.version, line.code)).collect::<Vec<_>>()
+    };
+    let name = at("anchor").to_string();
+    fs::rename(place.folder.path().join("anchor"), place.folder.path().join("aside")).unwrap();
+    assert_eq!(place.open().unwrap_err().code(), Code::AnchorMissing);
+    let anna = Context::new(Actor::operator("anna").unwrap());
+    let options = OpenOptions::default().accept_missing_anchors(anna.clone());
+    let room = block_on(Strongroom::open_with(&place.deployment, place.device().unwrap(), options.clone())).unwrap();
+    let accepted = [("operator:anna".to_owned(), name.clone(), None, "ok".to_owned())];
+    assert_eq!(lines(&room, "anchor.accept"), accepted);
+    room.close().unwrap();
+    // Nothing to accept, nothing to record.
+    let room = block_on(Strongroom::open_with(&place.deployment, place.device().unwrap(), options)).unwrap();
+    assert_eq!(lines(&room, "anchor.accept"), accepted);
+    room.close().unwrap();
+
+    let anchor = strongroom_log::Anchor::parse(&fs::read(place.folder.path().join("anchor")).unwrap()).unwrap();
+    let config = Config { device: place.uri.to_string(), ..Config::default() };
+    let restore = Restore::new(config, "the disk burnt", anna).unwrap();
+    let to = Deployment::at(place.folder.path().join("restored"));
+    let restored = Strongroom::restore(&backup, &to, place.device().unwrap(), restore, OpenOptions::default());
+    let room = block_on(restored).unwrap().0;
+    let replaced = ("operator:anna".to_owned(), name, Some(anchor.frontier().size()), "ok".to_owned());
+    assert_eq!(lines(&room, "anchor.replace"), [replaced]);
+    room.close().unwrap();
 }
 
 fn text(value: &str) -> SecretValue {

@@ -146,7 +146,7 @@ fn a_restored_database_ends_the_backup_that_it_was_made_in() {
     let (room, _) = ground.open();
     back_up(&room, &ground.file("backup")).unwrap();
     room.close().unwrap();
-    let config = strongroom::Config { device: ground.place.uri.to_string(), allow_unlocked_memory: false };
+    let config = strongroom::Config { device: ground.place.uri.to_string(), ..strongroom::Config::default() };
     let restore = strongroom::Restore::new(config, "the disk burnt", operator()).unwrap();
     let to = strongroom::Deployment::at(ground.file("restored"));
     let device = ground.place.device().unwrap();

@@ -154,7 +154,7 @@ fn after_a_restore_receipts_of_before_are_not_proven_and_those_of_after_are() {
     let backup = place.folder.path().join("backup");
     block_on(admin(&room).back_up(&backup, |_, _| {})).unwrap();
     room.close().unwrap();
-    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false };
+    let config = Config { device: place.uri.to_string(), ..Default::default() };
     let restore = Restore::new(config, "a drill", operator()).unwrap();
     let to = Deployment::at(place.folder.path().join("restored"));
     let (room, _) =

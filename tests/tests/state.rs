@@ -314,7 +314,7 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
     block_on(admin(&room).back_up(&backup, |_, _| {})).unwrap();
     put(&room, "acme", "after/the/backup", "x", &[]);
     room.close().unwrap();
-    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false };
+    let config = Config { device: place.uri.to_string(), ..Config::default() };
     let restore = Restore::new(config, "the disk burnt", operator()).unwrap();
     let to = Deployment::at(place.folder.path().join("restored"));
     let (room, _) =

@@ -1,6 +1,7 @@
 //! The program as its users run it: real processes, on the software device and on SoftHSM.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as its test does")]
 
+mod anchors;
 mod bad_input;
 mod interrupted;
 mod leaks;

@@ -170,7 +170,7 @@ pub(super) fn previous(generation: &GenerationRow) -> Option<PreviousGeneration>
     generation.previous_root.map(|root| PreviousGeneration { size: generation.previous_size, root: Hash::from(root) })
 }
 
-pub(super) fn read_frontier(bytes: &[u8]) -> Result<Frontier> {
+pub(crate) fn read_frontier(bytes: &[u8]) -> Result<Frontier> {
     Frontier::from_bytes(bytes).map_err(|_| damaged("a frontier"))
 }
 

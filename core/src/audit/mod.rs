@@ -18,7 +18,7 @@ mod upkeep;
 mod view;
 mod writer;
 
-pub(crate) use heads::log_origin;
+pub(crate) use heads::{log_origin, read_frontier};
 pub use prove::{AuditProof, Prove};
 pub use receipt::Receipt;
 pub(crate) use sequencer::{Founding, Sequencer};

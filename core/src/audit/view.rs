@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Code, Context, Error, Handle, RequestId, Result, TenantId,
+    anchor::from_settings,
     clock::Timestamp,
     deployment::{sync_folder_of, unwritable},
     keys::PseudonymKind,
@@ -413,6 +414,10 @@ fn names(step: &mut Step<'_>) -> Result<HashMap<[u8; 16], String>> {
             let name = step.room.tenant_name(step.keys, &row)?.to_string();
             names.insert(step.pseudonym(PseudonymKind::Tenant, name.as_bytes())?.id, name.clone());
             names.insert(*row.tenant.as_bytes(), name);
+        }
+        for anchor in from_settings(&step.tenant.settings)? {
+            let name = anchor.to_string();
+            names.insert(step.pseudonym(PseudonymKind::Anchor, name.as_bytes())?.id, name);
         }
         return Ok(names);
     }

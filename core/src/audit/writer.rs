@@ -19,7 +19,9 @@ use super::{
     upkeep::Upkeep,
 };
 use crate::{
-    Code, Error, Result, memory,
+    Code, Error, Result,
+    anchor::Keepers,
+    memory,
     store::{Reserve, Store},
 };
 
@@ -35,15 +37,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(crate) fn start(sequencer: Sequencer) -> Result<Self> {
+    /// Starts the thread, which tells those who keep anchors of every commit.
+    pub(crate) fn start(sequencer: Sequencer, anchors: Arc<Keepers>) -> Result<Self> {
         let queue = Arc::new(Queue::default());
         let position_limit = sequencer.position_limit();
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("strongroom-writer".to_owned())
             .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| run(&own, sequencer)));
+                let ended = catch_unwind(AssertUnwindSafe(|| run(&own, sequencer, &anchors)));
                 // Whatever happened, nobody may wait for a thread that is gone.
                 own.close();
                 while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
@@ -85,17 +87,19 @@ impl Drop for Writer {
     }
 }
 
-fn run(queue: &Queue, mut sequencer: Sequencer) -> Result<()> {
+fn run(queue: &Queue, mut sequencer: Sequencer, anchors: &Keepers) -> Result<()> {
     let mut upkeep = Upkeep::start(sequencer.store())?;
     let mut disk = Disk::new(sequencer.store());
     loop {
         match queue.take(IDLE_PATIENCE) {
             Taken::Jobs(jobs) if disk.is_full(&mut sequencer) => {
                 jobs.into_iter().for_each(|job| (job.answer)(Err(Code::StoreFull.into())));
+                anchors.committed();
             }
             Taken::Jobs(jobs) => {
                 commit(&mut sequencer, &mut disk, jobs);
                 upkeep.committed();
+                anchors.committed();
             }
             Taken::Idle => upkeep.idle(),
             Taken::Closed => return sequencer.close(),

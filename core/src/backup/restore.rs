@@ -6,12 +6,14 @@ use strongroom_log::{Origin, RootKey, sha256};
 
 use super::verify::verify_backup;
 use crate::{
-    Code, Config, Context, Deployment, DeviceProfile, Error, KeyDevice, OpenOptions, Result, Strongroom,
+    AnchorPlace, Code, Config, Context, Deployment, DeviceProfile, Error, KeyDevice, OpenOptions, Result, Strongroom,
+    anchor::{from_settings, with_anchors},
     audit::Receipt,
     deployment::{sync_folder_of, unwritable},
+    keys::PseudonymKind,
     limits,
-    room::{Named, Target, change_of},
-    store::{Change, DeploymentRow, Maintenance, SqliteStore, Store},
+    room::{LineFacts, Named, Part, Restored, Step, Target, change_of},
+    store::{Change, DeploymentRow, Maintenance, SqliteStore, Store, TenantNumber},
 };
 
 /// How to restore a backup.
@@ -20,6 +22,7 @@ pub struct Restore {
     config: Config,
     reason: String,
     context: Context,
+    anchors: Option<Vec<AnchorPlace>>,
 }
 
 impl Restore {
@@ -33,7 +36,15 @@ impl Restore {
         if !fits || reason.chars().any(char::is_control) {
             return Err(Error::new(Code::LabelInvalid).detail("the reason of a restore"));
         }
-        Ok(Self { config, reason: reason.to_owned(), context })
+        Ok(Self { config, reason: reason.to_owned(), context, anchors: None })
+    }
+
+    /// Gives the restored deployment these anchors, or none; their files are made. Default: those that the backup names,
+    /// which then remember the restored deployment and no longer the one that the backup was made of.
+    #[must_use]
+    pub fn anchors(mut self, anchors: Vec<AnchorPlace>) -> Self {
+        self.anchors = Some(anchors);
+        self
     }
 }
 
@@ -51,7 +62,8 @@ impl Strongroom {
     ///
     /// The backup is verified against the device's audit key first. What was recorded after it was made
     /// is not in it: the new generation names the head that it continues from, and receipts that are
-    /// newer show what is missing.
+    /// newer show what is missing. Anchors give way to the new generation, whatever they remember: a line of `sys`
+    /// says how much that was.
     ///
     /// # Errors
     /// `DeploymentExists`; `BackupInvalid`; `LogBroken` if the log in it does not verify; what
@@ -81,23 +93,26 @@ impl Strongroom {
         fs::File::open(&building).and_then(|file| file.sync_all()).map_err(|error| unwritable(&building, error))?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&building, Maintenance::Inline)?);
         let room =
-            Self::open_store(Arc::clone(&store), Arc::clone(&device), options.clone(), Some(&restore.reason)).await?;
-        let receipt = room.open_generation(&restore.context).await;
+            Self::open_store(Arc::clone(&store), Arc::clone(&device), options.clone(), Some(&restore.reason), None)
+                .await?;
+        let receipt = room.open_generation(&restore).await;
+        let options = options.restored(Restored { context: restore.context, makes: restore.anchors.is_some() });
+        let anchors = room.anchors_to_begin(&store, deployment, &options);
         room.close()?;
         drop(store);
-        let receipt = receipt?;
-        deployment.write_config(&restore.config)?;
+        let (receipt, anchors) = (receipt?, anchors?);
+        deployment.write_config(&Config { anchors, ..restore.config })?;
         fs::rename(&building, deployment.database()).map_err(|error| unwritable(&building, error))?;
         sync_folder_of(&building)?;
         Ok((Self::open_with(deployment, device, options).await?, receipt))
     }
 
     /// The first commit of a new generation, which says why there is one.
-    async fn open_generation(&self, context: &Context) -> Result<Receipt> {
-        let reason = sha256(&self.room.opens_for);
+    async fn open_generation(&self, restore: &Restore) -> Result<Receipt> {
+        let (reason, anchors) = (sha256(&self.room.opens_for), restore.anchors.clone());
         let (_, receipt) = self
             .room
-            .operate("backup.restore", &Target::Sys, context, move |step| {
+            .operate("backup.restore", &Target::Sys, &restore.context, move |step| {
                 let row = step.snapshot.deployment()?.ok_or(Code::Integrity)?;
                 step.keys.check_row(&row)?;
                 let generation = step.room.origin.generation();
@@ -110,9 +125,45 @@ impl Strongroom {
                 step.line.detail = Some(reason);
                 step.line.row = Some(change_of(&row));
                 step.changes.push(Change::UpdateDeployment(row));
+                if let Some(anchors) = &anchors {
+                    replace_anchors(step, anchors)?;
+                }
                 Ok(())
             })
             .await?;
         Ok(receipt)
     }
+
+    /// The anchors of the restored deployment, if it can be opened with them.
+    fn anchors_to_begin(
+        &self,
+        store: &Arc<dyn Store>,
+        deployment: &Deployment,
+        options: &OpenOptions,
+    ) -> Result<Vec<AnchorPlace>> {
+        let sys = store.snapshot()?.tenant(TenantNumber::SYS)?.ok_or(Code::Integrity)?;
+        let anchors = from_settings(&sys.settings)?;
+        anchors.iter().try_for_each(|place| place.demand_outside(deployment.folder()))?;
+        self.demand_anchors(&anchors, options)?;
+        Ok(anchors)
+    }
+}
+
+/// Has the deployment record other anchors than those of the backup, with a line for each that goes or comes.
+fn replace_anchors(step: &mut Step<'_>, anchors: &[AnchorPlace]) -> Result<()> {
+    let before = from_settings(&step.tenant.settings)?;
+    let gone = before.iter().filter(|place| !anchors.contains(place)).map(|place| ("anchor.remove", place));
+    let new = anchors.iter().filter(|place| !before.contains(place)).map(|place| ("anchor.add", place));
+    let mut parts = Vec::new();
+    for (act, place) in gone.chain(new) {
+        let object = Some(step.pseudonym(PseudonymKind::Anchor, place.to_string().as_bytes())?);
+        parts.push(Part { act, line: LineFacts { object, ..LineFacts::default() }, elsewhere: None });
+    }
+    if let Some(last) = parts.last_mut() {
+        let row = with_anchors(step, anchors)?;
+        last.line.row = Some(change_of(&row));
+        step.changes.push(Change::UpdateTenant(row));
+    }
+    step.parts.extend(parts);
+    Ok(())
 }

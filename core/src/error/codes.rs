@@ -72,6 +72,15 @@ codes! {
     LogRolledBack "SR-AUDIT-ROLLED-BACK" Integrity "the audit log is behind a checkpoint that is remembered" "an older database was put in place: find the newer one, or restore with `strongroom backup restore`";
     StateDiffers "SR-STATE-DIFFERS" Integrity "stored rows are not those that the audit log speaks of last" "keep a copy of the database and of the report; the findings say which rows were put back, taken away or hidden; compare with backups";
     EffectUnknown "SR-EFFECT-UNKNOWN" Unavailable "the process that did this ended before it recorded what became of it" "look at what the act names (a backup, an export): it may be there, whole or in part; remove it, or do it again";
+    AnchorMissing "SR-ANCHOR-MISSING" Unavailable "an anchor of the audit log is missing" "bring back the volume that it is on; if it is gone for good, start once with --accept-missing-anchor, which is recorded";
+    AnchorUnusable "SR-ANCHOR-UNUSABLE" Unavailable "an anchor of the audit log cannot be read or written" "check its volume, and the owner and mode of the file and its folder; to start without it once, give --accept-missing-anchor, which is recorded";
+    AnchorInvalid "SR-ANCHOR-INVALID" Integrity "an anchor of the audit log is not one that this deployment wrote" "keep it as evidence and find out who changed it; with the file moved away, start once with --accept-missing-anchor, which is recorded";
+    AnchorForeign "SR-ANCHOR-FOREIGN" Integrity "the anchor belongs to another deployment" "name another file; each deployment needs anchors of its own";
+    AnchorSetChanged "SR-ANCHOR-SET-CHANGED" Integrity "config.toml does not name the anchors that the deployment records" "find out who changed config.toml, and name there what is recorded; anchors are added and removed with `strongroom anchor`";
+    AnchorExists "SR-ANCHOR-EXISTS" Conflict "there is such an anchor, or a file where it should go" "name another file; nothing is overwritten";
+    AnchorNotFound "SR-ANCHOR-NOT-FOUND" Absent "the deployment has no such anchor" "list them with `strongroom anchor list`";
+    AnchorNameInvalid "SR-ANCHOR-NAME-INVALID" Invalid "the name of an anchor is not valid" "use file: and an absolute path of at most 1,024 bytes, outside of the data folder";
+    AnchorLimit "SR-ANCHOR-LIMIT" Limited "the deployment has the most anchors allowed" "remove one first; there can be 8";
     BundleInvalid "SR-AUDIT-BUNDLE-INVALID" Invalid "this is not an audit bundle" "give a file written by `strongroom audit export`";
     RootKeyInvalid "SR-AUDIT-ROOT-INVALID" Invalid "this is not a root verification key" "give the vkey that `strongroom init` or `strongroom status` prints";
     LineNotFound "SR-AUDIT-LINE-NOT-FOUND" Absent "the log has no such line" "look at its lines with `strongroom audit show`";

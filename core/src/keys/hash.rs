@@ -50,6 +50,8 @@ pub enum PseudonymKind {
     Address,
     /// A request, as its caller names it.
     Request,
+    /// An anchor, by its name in `config.toml`.
+    Anchor,
 }
 
 impl PseudonymKind {
@@ -61,6 +63,7 @@ impl PseudonymKind {
             Self::Tenant => "tenant",
             Self::Address => "address",
             Self::Request => "request",
+            Self::Anchor => "anchor",
         }
     }
 }

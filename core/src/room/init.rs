@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{DERIVE_TIMEOUT, OpenOptions, Strongroom, open::Parts, operation::Target, root_of, tenants::TenantState};
 use crate::{
-    Code, Context, DeploymentId, DeviceProfile, Error, KeyDevice, KeyId, Origin, Result, TenantRef,
+    AnchorPlace, Code, Context, DeploymentId, DeviceProfile, Error, KeyDevice, KeyId, Origin, Result, TenantRef,
+    anchor::{WriteMode, demand_distinct, demand_free, to_settings},
     audit::Receipt,
     deployment::{Config, Deployment, sync_folder_of, unreadable, unwritable, write_durably},
     keys::{IndexKind, KeyEpoch, TenantKeys, TenantSeed, check_input},
@@ -91,6 +92,7 @@ impl Strongroom {
         if deployment.database().exists() && !deployment.intent_file().exists() {
             return Err(Error::new(Code::DeploymentExists).detail(deployment.folder().display().to_string()));
         }
+        demand_anchors(deployment, &init.config.anchors)?;
         deployment.create_folder()?;
         let intent = begin(deployment, &init, &options)?;
         let (id, keys) = intent.ids()?;
@@ -143,6 +145,23 @@ impl Strongroom {
         }
         sync_folder_of(&deployment.intent_file())
     }
+}
+
+/// Refuses anchors that cannot be those of a new deployment, before anything of it is made.
+fn demand_anchors(deployment: &Deployment, anchors: &[AnchorPlace]) -> Result<()> {
+    demand_distinct(anchors)?;
+    let own = match read_intent(deployment)? {
+        Some(intent) => Some(intent.ids()?.0),
+        None => None,
+    };
+    for anchor in anchors {
+        anchor.demand_outside(deployment.folder())?;
+        // Where the database is complete, its anchors are too.
+        if !deployment.database().exists() {
+            demand_free(anchor, own)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the intent down, or takes up the one that is there.
@@ -242,7 +261,7 @@ async fn build(
         key_epoch: seed.epoch.0,
         keyring,
         state: TenantState::Active.number(),
-        settings: Vec::new(),
+        settings: to_settings(&init.config.anchors)?,
         created_at: now.0,
         revision: 1,
         mac: [0; 32],
@@ -250,12 +269,27 @@ async fn build(
     sys.mac = keys.row_mac(&sys)?;
 
     let store: Arc<dyn Store> = Arc::new(SqliteStore::create(building)?);
-    let parts = Parts { row: row.clone(), profile, store, device: Arc::clone(device), arena, options, opens_for: None };
+    let parts = Parts {
+        row: row.clone(),
+        profile,
+        store,
+        device: Arc::clone(device),
+        arena,
+        options,
+        opens_for: None,
+        home: None,
+    };
     let room = parts.assemble()?;
     let keys = Arc::new(keys);
     room.room.keys.insert(Arc::clone(&keys));
     let receipt = room.room.found(&keys, row, sys, &init.context).await;
+    let begun = match &receipt {
+        // What an interrupted `init` of this deployment left there is of a database that never was.
+        Ok(_) => init.config.anchors.iter().try_for_each(|place| room.room.anchors.start(place, WriteMode::Replace)?),
+        Err(_) => Ok(()),
+    };
     room.close()?;
+    begun?;
     receipt
 }
 

@@ -1,5 +1,6 @@
 //! The room itself: a deployment that is open in this process, and the handles that lead into it.
 
+mod anchors;
 mod checked;
 mod init;
 mod open;
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use anchors::Restored;
 pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
 pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
@@ -23,7 +25,9 @@ pub use tenants::{Admin, ExportedKey, TenantInfo, TenantState, Tenants};
 use strongroom_log::{Origin, RootKey};
 
 use crate::{
-    Code, Context, DeploymentId, DeviceProfile, Environment, Error, KeyDevice, KeyId, Result, TenantId, TenantRef,
+    Code, Context, Deployment, DeploymentId, DeviceProfile, Environment, Error, KeyDevice, KeyId, Result, TenantId,
+    TenantRef,
+    anchor::Keepers,
     audit::Writer,
     clock::JudgedClock,
     device::RootVersion,
@@ -63,6 +67,10 @@ pub(crate) struct Room {
     pub(crate) device: Arc<dyn KeyDevice>,
     pub(crate) readers: Readers,
     writer: Writer,
+    /// After the writer, whose last commit they are to write too.
+    pub(crate) anchors: Arc<Keepers>,
+    /// Where its `config.toml` is.
+    pub(crate) home: Option<Deployment>,
     pub(crate) clock: Arc<JudgedClock>,
     pub(crate) random: Arc<dyn Random>,
     arena: Arc<Arena>,
@@ -242,6 +250,7 @@ impl Room {
     fn close(&self) -> Result<()> {
         self.readers.close();
         let closed = self.writer.close();
+        self.anchors.close();
         self.derivations.close();
         self.keys.clear();
         closed

@@ -9,9 +9,15 @@ use std::{
 use strongroom_log::{Origin, RootKey};
 use subtle::ConstantTimeEq;
 
-use super::{DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom, checked::Checked, root_of};
+use super::{
+    DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom,
+    anchors::{AnchorPolicy, Restored},
+    checked::Checked,
+    root_of,
+};
 use crate::{
-    Code, DeviceProfile, Error, KeyDevice, Result,
+    Code, Context, DeviceProfile, Error, KeyDevice, Result,
+    anchor::{Facts, Keepers, from_settings},
     audit::{Founding, Sequencer, Writer},
     clock::{Clock, JudgedClock, SystemClock},
     deployment::Deployment,
@@ -34,6 +40,7 @@ pub struct OpenOptions {
     pub(super) keys_ttl: Duration,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    pub(super) anchors: AnchorPolicy,
 }
 
 impl Default for OpenOptions {
@@ -45,6 +52,7 @@ impl Default for OpenOptions {
             keys_ttl: CACHE_TTL_DEFAULT,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
+            anchors: AnchorPolicy::default(),
         }
     }
 }
@@ -79,6 +87,20 @@ impl OpenOptions {
         self
     }
 
+    /// Opens without anchors that are missing or cannot be used, which is recorded in this operator's name. One that
+    /// remembers more than there is still refuses. Default: refuse.
+    #[must_use]
+    pub fn accept_missing_anchors(mut self, context: Context) -> Self {
+        self.anchors.accepts = Some(context);
+        self
+    }
+
+    /// Opens what was just restored: anchors of the generation before give way, which is recorded.
+    pub(crate) fn restored(mut self, restored: Restored) -> Self {
+        self.anchors.restored = Some(restored);
+        self
+    }
+
     /// Another clock and another random source.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
@@ -94,7 +116,9 @@ impl Strongroom {
     ///
     /// # Errors
     /// `DeploymentMissing`, `DeploymentUnfinished`; `DeviceWrongToken`, `DeviceWrongKey` if the device is
-    /// not the one; `SchemaNewer`, `StoreDamaged`; `Integrity` if the deployment's rows were changed.
+    /// not the one; `SchemaNewer`, `StoreDamaged`; `Integrity` if the deployment's rows were changed;
+    /// `LogRolledBack` if an anchor remembers what the log does not have, `AnchorMissing`, `AnchorUnusable`,
+    /// `AnchorInvalid`, `AnchorForeign`, or `AnchorSetChanged` if `config.toml` names others.
     pub async fn open(deployment: &Deployment, device: Arc<dyn KeyDevice>) -> Result<Self> {
         Self::open_with(deployment, device, OpenOptions::default()).await
     }
@@ -106,7 +130,7 @@ impl Strongroom {
     pub async fn open_with(deployment: &Deployment, device: Arc<dyn KeyDevice>, options: OpenOptions) -> Result<Self> {
         deployment.demand()?;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&deployment.database(), options.maintenance)?);
-        Self::open_store(store, device, options, None).await
+        Self::open_store(store, device, options, None, Some(deployment)).await
     }
 
     /// Opens a deployment in a store that is open.
@@ -115,7 +139,7 @@ impl Strongroom {
     /// As [`Strongroom::open`].
     #[cfg(any(test, feature = "testing"))]
     pub async fn open_in(store: Arc<dyn Store>, device: Arc<dyn KeyDevice>, options: OpenOptions) -> Result<Self> {
-        Self::open_store(store, device, options, None).await
+        Self::open_store(store, device, options, None, None).await
     }
 
     pub(crate) async fn open_store(
@@ -123,13 +147,14 @@ impl Strongroom {
         device: Arc<dyn KeyDevice>,
         options: OpenOptions,
         opens_for: Option<&str>,
+        home: Option<&Deployment>,
     ) -> Result<Self> {
         let row = store.snapshot()?.deployment()?.ok_or(Code::DeploymentUnfinished)?;
         let profile = DeviceProfile::from_bytes(&row.profile)?;
         check_device(&*device, &profile, &row).await?;
 
         let arena = Arena::new(options.arena_bytes, options.locking)?;
-        let sys = sys_keys(&*store, &row, &profile, &*device, &arena).await?;
+        let (sys, settings) = sys_keys(&*store, &row, &profile, &*device, &arena).await?;
         sys.check_row(&row).map_err(|_| Error::new(Code::Integrity).detail("the deployment's row"))?;
         let opens_for = match opens_for {
             Some(reason) => {
@@ -138,9 +163,15 @@ impl Strongroom {
             }
             None => None,
         };
-        let parts = Parts { row, profile, store, device, arena, options, opens_for };
+        let anchors = from_settings(&settings)?;
+        let (policy, is_restoring) = (options.anchors.clone(), opens_for.is_some());
+        let parts = Parts { row, profile, store, device, arena, options, opens_for, home: home.cloned() };
         let room = parts.assemble()?;
         room.room.keys.insert(Arc::new(sys));
+        // While a generation is opened the database is not in its place yet: see `restore`.
+        if !is_restoring {
+            room.begin_anchors(&anchors, &policy).await?;
+        }
         Ok(room)
     }
 }
@@ -155,12 +186,14 @@ pub(super) struct Parts {
     pub(super) options: OpenOptions,
     /// The sealed reason for which the next generation is opened.
     pub(super) opens_for: Option<Vec<u8>>,
+    /// Where its `config.toml` is.
+    pub(super) home: Option<Deployment>,
 }
 
 impl Parts {
     /// Starts the threads.
     pub(super) fn assemble(self) -> Result<Strongroom> {
-        let Self { row, profile, store, device, arena, options, opens_for } = self;
+        let Self { row, profile, store, device, arena, options, opens_for, home } = self;
         let damaged = |_| Error::new(Code::StoreDamaged).detail("the deployment's origin");
         let first = Origin::parse(&row.origin).map_err(damaged)?;
         let generation = row.generation.max(1) + u32::from(opens_for.is_some());
@@ -180,6 +213,13 @@ impl Parts {
             Arc::clone(&random),
             Arc::clone(&arena),
         )?;
+        let anchors = Arc::new(Keepers::new(Facts {
+            store: Arc::clone(&store),
+            clock: Arc::<JudgedClock>::clone(&clock),
+            deployment: row.deployment,
+            origin: origin.clone(),
+            root_key: root_key.clone(),
+        }));
         let room = Room {
             deployment: row.deployment,
             origin,
@@ -187,7 +227,9 @@ impl Parts {
             root_key,
             sys: row.sys_ref,
             readers: Readers::start(&store)?,
-            writer: Writer::start(sequencer)?,
+            writer: Writer::start(sequencer, Arc::clone(&anchors))?,
+            anchors,
+            home,
             device,
             keys: KeyCache::new(Arc::<JudgedClock>::clone(&clock), keys_ttl),
             clock,
@@ -228,13 +270,14 @@ async fn check_device(device: &dyn KeyDevice, profile: &DeviceProfile, row: &Dep
     Ok(())
 }
 
+/// The keys of `sys`, and the settings in its row, which is checked.
 async fn sys_keys(
     store: &dyn Store,
     row: &DeploymentRow,
     profile: &DeviceProfile,
     device: &dyn KeyDevice,
     arena: &Arc<Arena>,
-) -> Result<TenantKeys> {
+) -> Result<(TenantKeys, Vec<u8>)> {
     let sys = store
         .snapshot()?
         .tenant(TenantNumber::SYS)?
@@ -251,5 +294,5 @@ async fn sys_keys(
     let keys = TenantKeys::unseal(seed, &prk, &sys.keyring, arena)
         .map_err(|error| Error::new(Code::DeploymentForeign).detail("the keys of sys do not open").caused_by(error))?;
     keys.check_row(&sys)?;
-    Ok(keys)
+    Ok((keys, sys.settings))
 }

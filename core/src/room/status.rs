@@ -2,7 +2,7 @@
 
 use super::{Admin, operation::Target};
 use crate::{
-    Code, DeploymentId, Error, Result,
+    AnchorStatus, Code, DeploymentId, Error, Result,
     audit::Receipt,
     clock::Timestamp,
     device::{DeviceIdentity, Health},
@@ -36,6 +36,8 @@ pub struct Status {
     pub store: StoreFacts,
     /// The head of the audit log before this operation.
     pub head: AuditHead,
+    /// What remembers the audit log outside of the database.
+    pub anchors: Vec<AnchorStatus>,
     /// Proof that the access was recorded.
     pub receipt: Receipt,
 }
@@ -97,6 +99,7 @@ impl Admin {
             tenants_closed,
             store: facts,
             head,
+            anchors: room.anchors.status(),
             receipt,
         })
     }

@@ -60,7 +60,7 @@ pub struct TenantRow {
     pub keyring: Vec<u8>,
     /// See [`crate::TenantState`].
     pub state: u8,
-    /// Empty in this version.
+    /// Of `sys`, its anchors; else empty in this version.
     pub settings: Vec<u8>,
     /// In microseconds since 1970.
     pub created_at: u64,

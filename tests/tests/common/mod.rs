@@ -29,7 +29,7 @@ impl Place {
         std::fs::create_dir(&device_folder).unwrap();
         let mut made = None;
         let deployment = Deployment::at(folder.path().join("data"));
-        let placeholder = Config { device: "software:given by the test".into(), allow_unlocked_memory: false };
+        let placeholder = Config { device: "software:given by the test".into(), ..Config::default() };
         let init = Init::new(placeholder, Recovery::None, operator());
         let (room, _) =
             pollster::block_on(Strongroom::init(&deployment, init, OpenOptions::default(), |keys, check| {

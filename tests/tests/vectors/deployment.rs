@@ -222,7 +222,7 @@ fn make() -> Made {
             .injected(clock.clone(), Arc::new(SeededRandom::new(3)))
     };
     let deployment = Deployment::at(folder.path().join("data"));
-    let config = Config { device: "software:of the vectors".into(), allow_unlocked_memory: true };
+    let config = Config { device: "software:of the vectors".into(), allow_unlocked_memory: true, ..Config::default() };
     let operator = || Context::new(Actor::operator("olga").expect("a name")).request(request(1));
     let init = Init::new(config, Recovery::None, operator()).origin("example.com/keys".parse().expect("an origin"));
     let mut root_id = String::new();

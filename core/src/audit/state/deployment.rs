@@ -14,6 +14,8 @@ use crate::{Code, Result, room::Step};
 #[derive(Default)]
 struct History {
     deployment: Option<Logged>,
+    /// The row of `sys`, which names the anchors.
+    sys: Option<Logged>,
     tenants: HashMap<[u8; 16], Logged>,
 }
 
@@ -23,6 +25,7 @@ impl History {
         let logged = Logged::new(row, at);
         match line.obj {
             Some(object) if object.kind == "tenant" => drop(self.tenants.insert(object.id_bytes(), logged)),
+            Some(object) if object.kind == "anchor" => self.sys = Some(logged),
             _ => self.deployment = Some(logged),
         }
     }
@@ -35,6 +38,11 @@ pub(super) fn compare(step: &mut Step<'_>, found: &mut Found) -> Result<()> {
     let row = step.snapshot.deployment()?.ok_or(Code::Integrity)?;
     if found.authentic(step.keys, &row, "deployment", None) {
         found.compare(history.deployment.as_ref(), &row, "deployment", None);
+    }
+    let sys = step.tenant;
+    // Its first state is in no line: `deployment.init` names the deployment's row.
+    if (history.sys.is_some() || sys.revision > 1) && found.authentic(step.keys, sys, "sys", None) {
+        found.compare(history.sys.as_ref(), sys, "sys", None);
     }
     for row in step.snapshot.tenants()? {
         let reference = row.tenant.to_string();
