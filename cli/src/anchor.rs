@@ -14,7 +14,7 @@ use crate::{
 
 /// Add, remove and list anchors: memory of the audit log outside of the database
 ///
-/// An anchor is a small file on another volume. It is written within a second of every change, and when the deployment
+/// An anchor is a small file on another volume, or a data object in the token. It is written within a second of every change, and when the deployment
 /// is opened it must be there and the log must begin with what it remembers: a database that was put back to an older
 /// state is refused. Add one with `init --anchor`, before there is any state to go back to.
 #[derive(Debug, Subcommand)]
@@ -24,7 +24,9 @@ pub(crate) enum AnchorCommand {
     /// Use a folder of the other volume, not the place where that is mounted: while it is not mounted the folder is
     /// missing, and no anchor is made where nobody looks for it. A process that runs already does not write it before it
     /// is started again.
-    #[command(after_help = "Examples:\n  strongroom anchor add /mnt/other/strongroom/anchor")]
+    #[command(
+        after_help = "Examples:\n  strongroom anchor add /mnt/other/strongroom/anchor\n  strongroom anchor add device"
+    )]
     Add(Place),
     /// Remove an anchor; its file stays
     #[command(after_help = "\
@@ -40,7 +42,7 @@ Examples:
 /// Which anchor.
 #[derive(Args, Debug)]
 pub(crate) struct Place {
-    /// Its file
+    /// Its file; or `device`, for a data object in the token (`./device` is a file)
     #[arg(value_name = "FILE")]
     file: String,
 }
@@ -107,7 +109,7 @@ impl AnchorCommand {
 
 /// An anchor as it is typed: a path, or the name that is listed. Relative paths mean something else in another folder.
 pub(crate) fn parse(file: &str) -> Result<AnchorPlace, Failure> {
-    if file.starts_with("file:") {
+    if file == "device" || file.starts_with("file:") {
         return Ok(file.parse()?);
     }
     let path = std::path::absolute(file).map_err(|_| Failure::usage("the path of an anchor is not one"))?;

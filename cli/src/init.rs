@@ -39,7 +39,7 @@ pub(crate) struct Init {
     /// What the logs are called, for ever, such as example.com/keys [default: strongroom.invalid/<deployment id>]
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// A file on another volume that remembers the audit log, so that an older database is refused; repeatable
+    /// A file on another volume (or `device`) that remembers the audit log: an older database is refused; repeatable
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<String>,
     /// Go on where memory for keys cannot be locked, also from now on

@@ -30,6 +30,9 @@ pub const PRF_INPUT_BYTES_MAX: usize = 1024;
 /// Longest message a device must sign, in bytes. An epoch certificate is under 1 KiB.
 pub const SIGN_INPUT_BYTES_MAX: usize = 16 * 1024;
 
+/// Longest document that a device is asked to keep, in bytes: that of an anchor.
+pub const DOCUMENT_BYTES_MAX: usize = strongroom_log::ANCHOR_BYTES_MAX;
+
 /// An answer of the root PRF: a tenant's pseudo-random key.
 ///
 /// Boxed, so that a move leaves nothing behind, and wiped when dropped.
@@ -103,11 +106,40 @@ pub trait KeyDevice: Send + Sync + fmt::Debug {
     /// Signs with the audit key, Ed25519 as in RFC 8032 (no prehash, no context).
     fn sign(&self, message: Vec<u8>, deadline: Instant) -> BoxFuture<'_, Result<Signature, DeviceError>>;
 
+    /// Gives the document that the device keeps for this deployment, if there is one. No secret.
+    ///
+    /// A device need not be able to: by default it is [`DeviceError::Unsupported`].
+    fn read_document(
+        &self,
+        deployment: [u8; 16],
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, DeviceError>> {
+        let _ = (deployment, deadline);
+        Box::pin(async { Err(no_documents()) })
+    }
+
+    /// Keeps a document for this deployment, in place of the one before. Durable when it answers.
+    ///
+    /// By default [`DeviceError::Unsupported`], as [`KeyDevice::read_document`].
+    fn write_document(
+        &self,
+        deployment: [u8; 16],
+        document: Vec<u8>,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<(), DeviceError>> {
+        let _ = (deployment, document, deadline);
+        Box::pin(async { Err(no_documents()) })
+    }
+
     /// Who it is. Known since it was opened; no call to the token.
     fn identity(&self) -> DeviceIdentity;
 
     /// How it was when it was last asked. No call to the token.
     fn health(&self) -> Health;
+}
+
+fn no_documents() -> DeviceError {
+    DeviceError::Unsupported("it keeps no documents".to_owned())
 }
 
 /// Why a device did not do what it was asked. Texts name configuration only, never a PIN or a key.

@@ -100,6 +100,55 @@ fn it_is_a_key_device() {
     check(&token.uri.open(&token.provision()).unwrap());
 }
 
+/// Between the new object and the end of the old one there are two; the newest counts, and the next writing clears up.
+#[test]
+fn a_document_is_private_and_its_replacement_may_be_interrupted() {
+    let Some(fixture) = token("documents") else { return };
+    let profile = fixture.provision();
+    let device = fixture.uri.open(&profile).unwrap();
+    let deployment = [0xd3; 16];
+    let write = |document: &[u8]| block_on(device.write_document(deployment, document.to_vec(), soon())).unwrap();
+    let read = || block_on(device.read_document(deployment, soon())).unwrap().unwrap();
+    write(b"first");
+    write(b"second");
+    let session = fixture.session();
+    let ours = || {
+        let wanted = [Attribute::Class(ObjectClass::DATA), Attribute::Application(b"strongroom".to_vec())];
+        session.find_objects(&wanted).unwrap()
+    };
+    let [object] = ours()[..] else { panic!("{} objects", ours().len()) };
+    let wanted = [AttributeType::Private, AttributeType::Modifiable, AttributeType::Label, AttributeType::Value];
+    let label = |number: u64| format!("strongroom-anchor-{}-{number}", "d3".repeat(16)).into_bytes();
+    let held = session.get_attributes(object, &wanted).unwrap();
+    let (private, modifiable) = (Attribute::Private(true), Attribute::Modifiable(false));
+    assert_eq!(held, [private, modifiable, Attribute::Label(label(2)), Attribute::Value(b"second".to_vec())]);
+
+    for (number, value) in [(10, "interrupted"), (9, "older")] {
+        let template = [
+            Attribute::Class(ObjectClass::DATA),
+            Attribute::Token(true),
+            Attribute::Private(true),
+            Attribute::Application(b"strongroom".to_vec()),
+            Attribute::Label(label(number)),
+            Attribute::Value(value.into()),
+        ];
+        session.create_object(&template).unwrap();
+    }
+    assert_eq!((read().as_slice(), ours().len()), (&b"interrupted"[..], 3));
+    write(b"third");
+    assert_eq!((read().as_slice(), ours().len()), (&b"third"[..], 1));
+    // What is no number of ours is no document of ours, and stays.
+    let stranger = [
+        Attribute::Class(ObjectClass::DATA),
+        Attribute::Token(true),
+        Attribute::Application(b"strongroom".to_vec()),
+        Attribute::Label([&label(7)[..], b"x"].concat()),
+    ];
+    session.create_object(&stranger).unwrap();
+    write(b"fourth");
+    assert_eq!((read().as_slice(), ours().len()), (&b"fourth"[..], 2));
+}
+
 #[test]
 fn provisioning_twice_is_provisioning_once() {
     let Some(token) = token("twice") else { return };

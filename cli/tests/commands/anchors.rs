@@ -363,3 +363,45 @@ fn several_processes_never_take_the_anchor_back() {
     });
     place.ok(&["audit", "verify"]);
 }
+
+#[test]
+fn a_token_remembers_too() {
+    let Some(place) = Place::softhsm() else { return };
+    place.ok(&["init", "--no-recovery", "--device", &place.device, "--anchor", "device"]);
+    place.ok(&["tenant", "create", "acme"]);
+    put(&place, "1");
+    let (data, old) = (place.path("data"), place.path("old"));
+    assert!(fs::read_to_string(data.join("config.toml")).unwrap().contains("anchors = [\"device\"]"));
+    fs::create_dir(&old).unwrap();
+    copy_database(&data, &old);
+    put(&place, "2");
+    let status = place.json(&["status"]);
+    assert_eq!(status["anchors"][0]["anchor"], "device");
+    assert!(status["anchors"][0]["failing"].is_null() && status["anchors"][0]["commits"].as_u64() > Some(4));
+    let new = place.path("new");
+    fs::create_dir(&new).unwrap();
+    copy_database(&data, &new);
+
+    copy_database(&old, &data);
+    place.refused(&["secret", "get", "a/key"], b"", 8, "SR-AUDIT-ROLLED-BACK");
+    copy_database(&new, &data);
+    assert_eq!(place.ok(&["secret", "get", "a/key"]), "2");
+
+    // Restored, the token remembers the new generation.
+    place.ok(&["backup", "create", "backup"]);
+    put(&place, "3");
+    let to = place.path("restored").display().to_string();
+    place.ok(&["--data", &to, "backup", "restore", "backup", "--reason", "a drill", "--device", &place.device]);
+    place.refused(&["status"], b"", 8, "SR-AUDIT-ROLLED-BACK");
+    place.ok(&["--data", &to, "anchor", "remove", "device"]);
+    place.ok(&["--data", &to, "anchor", "add", "device"]);
+    place.ok(&["--data", &to, "audit", "verify", "--state"]);
+}
+
+#[test]
+fn a_key_file_keeps_no_anchor() {
+    let place = Place::ready();
+    let refused = place.refused(&["anchor", "add", "device"], b"", 9, "SR-ANCHOR-UNUSABLE");
+    assert!(refused.stderr.contains("keeps no documents"), "{}", refused.stderr);
+    place.ok(&["status"]);
+}

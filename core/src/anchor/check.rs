@@ -30,7 +30,7 @@ pub(crate) enum Examined {
 
 /// Reads an anchor and compares it with the log.
 pub(crate) fn examine(place: &AnchorPlace, facts: &Facts) -> Result<Examined> {
-    let bytes = file::read(place)?.ok_or_else(|| missing(place))?;
+    let bytes = file::read(place, facts)?.ok_or_else(|| missing(place))?;
     let anchor = authentic(place, &bytes, facts)?;
     let (generation, size) = (anchor.origin().generation(), anchor.frontier().size());
     let knowledge = Knowledge { generation, size, hash: sha256(&bytes) };
@@ -60,7 +60,9 @@ pub(super) fn missing(place: &AnchorPlace) -> Error {
 /// Refuses an anchor's place where there is a file, before a deployment is made; unless an earlier `init` of the same
 /// deployment left it.
 pub(crate) fn demand_free(place: &AnchorPlace, own: Option<DeploymentId>) -> Result<()> {
-    let Some(bytes) = file::read(place)? else { return Ok(()) };
+    // In the device it has the deployment's id for a name, which is new.
+    let Some(path) = place.path() else { return Ok(()) };
+    let Some(bytes) = file::read_file(place, path)? else { return Ok(()) };
     match Anchor::parse(&bytes) {
         Ok(anchor) if own.is_some_and(|own| own.as_bytes() == anchor.deployment()) => Ok(()),
         _ => Err(Error::new(Code::AnchorExists).detail(place.to_string())),

@@ -22,7 +22,7 @@ use super::{
     file::Locked,
 };
 use crate::{
-    Code, DeploymentId, Error, Result,
+    Code, Deployment, DeploymentId, Error, KeyDevice, Result,
     clock::{Clock, Timestamp},
     store::Store,
 };
@@ -40,6 +40,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) device: Arc<dyn KeyDevice>,
+    /// The data folder, once the database is in it.
+    pub(crate) home: Option<Deployment>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deployment: DeploymentId,
     /// The origin in the generation that is written.
@@ -256,7 +259,7 @@ fn run(shared: &Shared, place: &AnchorPlace, facts: &Facts) {
 
 /// Brings an anchor up to date; which generation and how many commits it remembers then.
 fn write(place: &AnchorPlace, facts: &Facts, mode: WriteMode) -> Result<(u32, u64)> {
-    let locked = Locked::wait(place)?;
+    let locked = Locked::wait(place, facts)?;
     let there = match mode {
         WriteMode::Replace => None,
         WriteMode::Advance | WriteMode::Create => locked.read()?,

@@ -1,4 +1,6 @@
 //! Where an anchor is kept, by the name that `config.toml` and commands give it.
+//!
+//! In a file, or in the key device, if that keeps documents.
 
 use std::{
     fmt,
@@ -11,13 +13,25 @@ use serde::{Deserialize, Serialize};
 use crate::{Code, Error, Result, limits};
 
 const FILE: &str = "file:";
+const DEVICE: &str = "device";
 
-/// Where an anchor is kept. Its name is `file:` and an absolute path.
+/// Where an anchor is kept. Its name is `file:` and an absolute path, or `device`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AnchorPlace(PathBuf);
+pub struct AnchorPlace(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Device,
+    File(PathBuf),
+}
 
 impl AnchorPlace {
+    /// The key device itself, as a data object of a token: no volume to go missing, and in nobody's backup of the disk.
+    pub fn device() -> Self {
+        Self(Kind::Device)
+    }
+
     /// A file, best on another volume and in a folder of that volume: where the volume is not mounted, there is no such
     /// folder then, and nothing is written where it should have been.
     ///
@@ -36,17 +50,20 @@ impl AnchorPlace {
         if !path.is_absolute() || path.file_name().is_none() || text.ends_with('/') {
             return invalid("the path is not an absolute one of a file");
         }
-        Ok(Self(path.to_owned()))
+        Ok(Self(Kind::File(path.to_owned())))
     }
 
-    /// The path of the file.
-    pub fn path(&self) -> &Path {
-        &self.0
+    /// The path, if it is a file.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Device => None,
+            Kind::File(path) => Some(path),
+        }
     }
 
     /// Refuses a place inside this folder: what is put back together with the database remembers nothing.
     pub(crate) fn demand_outside(&self, folder: &Path) -> Result<()> {
-        if self.0.starts_with(folder) {
+        if self.path().is_some_and(|path| path.starts_with(folder)) {
             return Err(Error::new(Code::AnchorNameInvalid).detail("it is in the data folder"));
         }
         Ok(())
@@ -66,7 +83,10 @@ pub(crate) fn demand_distinct(anchors: &[AnchorPlace]) -> Result<()> {
 
 impl fmt::Display for AnchorPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FILE}{}", self.0.display())
+        match &self.0 {
+            Kind::Device => f.write_str(DEVICE),
+            Kind::File(path) => write!(f, "{FILE}{}", path.display()),
+        }
     }
 }
 
@@ -74,9 +94,12 @@ impl FromStr for AnchorPlace {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
+        if name == DEVICE {
+            return Ok(Self::device());
+        }
         match name.strip_prefix(FILE) {
             Some(path) => Self::file(Path::new(path)),
-            None => Err(Error::new(Code::AnchorNameInvalid).detail("it does not begin with file:")),
+            None => Err(Error::new(Code::AnchorNameInvalid).detail("it is neither device nor begins with file:")),
         }
     }
 }
@@ -108,6 +131,8 @@ mod tests {
             ("file:/a b/\u{e4}", true),
             (&longest, true),
             (&too_long, false),
+            ("device", true),
+            ("device:", false),
             ("/mnt/log/strongroom.anchor", false),
             ("file:strongroom.anchor", false),
             ("file:", false),

@@ -79,7 +79,7 @@ codes! {
     AnchorSetChanged "SR-ANCHOR-SET-CHANGED" Integrity "config.toml does not name the anchors that the deployment records" "find out who changed config.toml, and name there what is recorded; anchors are added and removed with `strongroom anchor`";
     AnchorExists "SR-ANCHOR-EXISTS" Conflict "there is such an anchor, or a file where it should go" "name another file; nothing is overwritten";
     AnchorNotFound "SR-ANCHOR-NOT-FOUND" Absent "the deployment has no such anchor" "list them with `strongroom anchor list`";
-    AnchorNameInvalid "SR-ANCHOR-NAME-INVALID" Invalid "the name of an anchor is not valid" "use file: and an absolute path of at most 1,024 bytes, outside of the data folder";
+    AnchorNameInvalid "SR-ANCHOR-NAME-INVALID" Invalid "the name of an anchor is not valid" "use device, or file: and an absolute path of at most 1,024 bytes, outside of the data folder";
     AnchorLimit "SR-ANCHOR-LIMIT" Limited "the deployment has the most anchors allowed" "remove one first; there can be 8";
     BundleInvalid "SR-AUDIT-BUNDLE-INVALID" Invalid "this is not an audit bundle" "give a file written by `strongroom audit export`";
     RootKeyInvalid "SR-AUDIT-ROOT-INVALID" Invalid "this is not a root verification key" "give the vkey that `strongroom init` or `strongroom status` prints";

@@ -215,6 +215,8 @@ impl Parts {
         )?;
         let anchors = Arc::new(Keepers::new(Facts {
             store: Arc::clone(&store),
+            device: Arc::clone(&device),
+            home: home.clone(),
             clock: Arc::<JudgedClock>::clone(&clock),
             deployment: row.deployment,
             origin: origin.clone(),

@@ -12,7 +12,8 @@ use std::{
 use ed25519_dalek::VerifyingKey;
 
 use crate::device::{
-    BoxFuture, DeviceError, KeyDevice, PRF_INPUT_BYTES_MAX, Prk, RootVersion, SIGN_INPUT_BYTES_MAX, Signature,
+    BoxFuture, DOCUMENT_BYTES_MAX, DeviceError, KeyDevice, PRF_INPUT_BYTES_MAX, Prk, RootVersion, SIGN_INPUT_BYTES_MAX,
+    Signature,
 };
 
 /// Long enough for the slowest of devices, in every test that is not about time.
@@ -41,6 +42,7 @@ pub fn check(device: &Arc<dyn KeyDevice>) {
     deadlines_are_kept(device);
     many_callers_get_their_own_answers(device);
     dropped_calls_do_no_harm(device);
+    documents_are_kept_or_none_are(device);
     assert_eq!(device.identity(), device.identity(), "the identity is stable");
 }
 
@@ -131,6 +133,28 @@ fn dropped_calls_do_no_harm(device: &Arc<dyn KeyDevice>) {
         }
     }
     assert_eq!(prf(device, root, b"one").expose_key(), want.expose_key());
+}
+
+/// A device that keeps documents keeps them whole, apart, and the newest; another says so, reading and writing.
+fn documents_are_kept_or_none_are(device: &Arc<dyn KeyDevice>) {
+    let (one, two) = ([0xd1; 16], [0xd2; 16]);
+    let read = |deployment| block_on(device.read_document(deployment, in_time()));
+    let write = |deployment, document: &[u8]| block_on(device.write_document(deployment, document.to_vec(), in_time()));
+    if let Err(error) = read(one) {
+        assert!(matches!(error, DeviceError::Unsupported(_)), "{error:?}");
+        assert!(matches!(write(one, b"1"), Err(DeviceError::Unsupported(_))));
+        return;
+    }
+    assert_eq!(read(one).expect("read"), None, "what was never written");
+    for document in [&b"1"[..], &[7; DOCUMENT_BYTES_MAX], b"newest\0\n"] {
+        write(one, document).expect("written");
+        assert_eq!(read(one).expect("read").as_deref(), Some(document));
+    }
+    assert!(matches!(write(one, &[7; DOCUMENT_BYTES_MAX + 1]), Err(DeviceError::Unsupported(_))), "one byte more");
+    write(two, b"other").expect("written");
+    assert_eq!(read(one).expect("read").as_deref(), Some(&b"newest\0\n"[..]), "another deployment's");
+    let past = Instant::now().checked_sub(Duration::from_millis(1)).expect("the machine has run for a millisecond");
+    assert!(matches!(block_on(device.read_document(one, past)), Err(DeviceError::Timeout)));
 }
 
 fn newest_root(device: &Arc<dyn KeyDevice>) -> RootVersion {

@@ -4,14 +4,14 @@ use std::{io, sync::Mutex, time::Instant};
 
 use cryptoki::{
     error::Error,
-    object::{ObjectClass, ObjectHandle},
+    object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
     session::{Session, SessionState},
 };
 use strongroom::{
     DeviceProfile, KeyDevice,
     device::{
-        BoxFuture, DeviceError, DeviceIdentity, Health, PRF_INPUT_BYTES_MAX, Prk, RootVersion, SIGN_INPUT_BYTES_MAX,
-        Signature,
+        BoxFuture, DOCUMENT_BYTES_MAX, DeviceError, DeviceIdentity, Health, PRF_INPUT_BYTES_MAX, Prk, RootVersion,
+        SIGN_INPUT_BYTES_MAX, Signature,
     },
     scrub_stack,
 };
@@ -82,7 +82,7 @@ impl KeyDevice for TokenDevice {
             }
             match self.pool.submit(Work::Prf { root, input }, deadline).await? {
                 Answer::Prk(prk) => Ok(prk),
-                Answer::Signature(_) => unreachable!("a PRF answers a PRK"),
+                _ => unreachable!("a PRF answers a PRK"),
             }
         })
     }
@@ -94,7 +94,38 @@ impl KeyDevice for TokenDevice {
             }
             match self.pool.submit(Work::Sign { message }, deadline).await? {
                 Answer::Signature(signature) => Ok(signature),
-                Answer::Prk(_) => unreachable!("signing answers a signature"),
+                _ => unreachable!("signing answers a signature"),
+            }
+        })
+    }
+
+    fn read_document(
+        &self,
+        deployment: [u8; 16],
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Option<Vec<u8>>, DeviceError>> {
+        Box::pin(async move {
+            match self.pool.submit(Work::ReadDocument { name: object::document_name(&deployment) }, deadline).await? {
+                Answer::Document(document) => Ok(document),
+                _ => unreachable!("reading answers a document"),
+            }
+        })
+    }
+
+    fn write_document(
+        &self,
+        deployment: [u8; 16],
+        document: Vec<u8>,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<(), DeviceError>> {
+        Box::pin(async move {
+            if document.len() > DOCUMENT_BYTES_MAX {
+                return Err(too_long(DOCUMENT_BYTES_MAX));
+            }
+            let work = Work::WriteDocument { name: object::document_name(&deployment), document };
+            match self.pool.submit(work, deadline).await? {
+                Answer::Written => Ok(()),
+                _ => unreachable!("writing answers that it is written"),
             }
         })
     }
@@ -165,7 +196,40 @@ impl TokenHand {
                     }
                 }
             }
+            Work::ReadDocument { name } => {
+                let Some((_, object)) = self.documents(name)?.pop() else { return Ok(Answer::Document(None)) };
+                match self.session.get_attributes(object, &[AttributeType::Value])?.pop() {
+                    Some(Attribute::Value(value)) if value.len() <= DOCUMENT_BYTES_MAX => {
+                        Ok(Answer::Document(Some(value)))
+                    }
+                    _ => Err(DeviceError::WrongAnswer(format!("{name} has no value of ours")).into()),
+                }
+            }
+            // Not changed in place, which some tokens refuse: the new one is there before the old one goes.
+            Work::WriteDocument { name, document } => {
+                let before = self.documents(name)?;
+                let number = before.last().map_or(1, |(number, _)| number.saturating_add(1));
+                self.session.create_object(&object::document_template(name, number, document))?;
+                for (_, object) in before {
+                    self.session.destroy_object(object)?;
+                }
+                Ok(Answer::Written)
+            }
         }
+    }
+
+    /// The objects of this name, the newest last: more than one only if somebody was interrupted, or reads meanwhile.
+    fn documents(&self, name: &str) -> Result<Vec<(u64, ObjectHandle)>, Failure> {
+        let mut found = Vec::new();
+        for object in self.session.find_objects(&object::document_search())? {
+            let label = self.session.get_attributes(object, &[AttributeType::Label])?.pop();
+            let Some(Attribute::Label(label)) = label else { continue };
+            if let Some(number) = object::document_number(name, &label) {
+                found.push((number, object));
+            }
+        }
+        found.sort_by_key(|(number, _)| *number);
+        Ok(found)
     }
 
     /// Makes the session usable again without logging in, or says why it is not.
@@ -187,10 +251,12 @@ impl Hand for TokenHand {
         let doing = match work {
             Work::Prf { .. } => "deriving a key",
             Work::Sign { .. } => "signing",
+            Work::ReadDocument { .. } => "reading a document",
+            Work::WriteDocument { .. } => "writing a document",
         };
         let answer = match self.attempt(work) {
             Err(Failure::Token(error)) if fault::remedy(&error) != Remedy::None => {
-                // Both operations are idempotent: once more is safe, and only once.
+                // All operations are idempotent: once more is safe, and only once.
                 self.recover(fault::remedy(&error))
                     .and_then(|()| self.attempt(work).map_err(|again| again.explain(doing)))
             }

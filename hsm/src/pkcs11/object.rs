@@ -16,6 +16,9 @@ use super::fault;
 const ROOT_LABEL: &str = "strongroom-root-v1";
 const AUDIT_LABEL: &str = "strongroom-audit-v1";
 
+/// CKA_APPLICATION of our data objects.
+const APPLICATION: &str = "strongroom";
+
 /// Length of a root key, in bytes. With SHA-256, the one length that every token takes.
 const ROOT_BYTES: u64 = 32;
 
@@ -110,6 +113,34 @@ pub(crate) fn audit_private_extras() -> Vec<Attribute> {
         Attribute::Unwrap(false),
         Attribute::Decrypt(false),
     ]
+}
+
+/// How the labels of a deployment's document begin. A number follows, greater with each that replaces another.
+pub(crate) fn document_name(deployment: &[u8; 16]) -> String {
+    format!("strongroom-anchor-{}", hex(deployment))
+}
+
+/// By what documents are found, those of all deployments.
+pub(crate) fn document_search() -> Vec<Attribute> {
+    vec![Attribute::Class(ObjectClass::DATA), Attribute::Token(true), Attribute::Application(APPLICATION.into())]
+}
+
+/// The number of a document of this name.
+pub(crate) fn document_number(name: &str, label: &[u8]) -> Option<u64> {
+    let rest = label.strip_prefix(name.as_bytes())?.strip_prefix(b"-")?;
+    std::str::from_utf8(rest).ok()?.parse().ok()
+}
+
+/// A document, seen by who is logged in alone.
+pub(crate) fn document_template(name: &str, number: u64, document: &[u8]) -> Vec<Attribute> {
+    let mut template = document_search();
+    template.extend([
+        Attribute::Private(true),
+        Attribute::Modifiable(false),
+        Attribute::Label(format!("{name}-{number}").into()),
+        Attribute::Value(document.to_vec()),
+    ]);
+    template
 }
 
 /// All objects of this class with this id.

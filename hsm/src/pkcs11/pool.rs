@@ -32,6 +32,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 pub(crate) enum Work {
     Prf { root: RootVersion, input: Vec<u8> },
     Sign { message: Vec<u8> },
+    ReadDocument { name: String },
+    WriteDocument { name: String, document: Vec<u8> },
 }
 
 /// A token's answer.
@@ -39,6 +41,8 @@ pub(crate) enum Work {
 pub(crate) enum Answer {
     Prk(Prk),
     Signature(Signature),
+    Document(Option<Vec<u8>>),
+    Written,
 }
 
 /// What a thread of the pool owns and works with.
@@ -293,7 +297,7 @@ impl Shared {
             Err(DeviceError::Timeout) => HEALTH_DEGRADED,
             Err(DeviceError::Unavailable(_) | DeviceError::KeyMissing(_) | DeviceError::KeyAmbiguous(_)) => HEALTH_DOWN,
             // Says nothing about the device.
-            Ok(Answer::Signature(_)) | Err(_) => return,
+            Ok(Answer::Signature(_) | Answer::Document(_) | Answer::Written) | Err(_) => return,
         };
         self.health.store(health, Ordering::Relaxed);
     }
