@@ -948,6 +948,40 @@ class EntryProof:
             self.epoch["key"].verify(text.encode(), unhex(receipt["signature"], 64))
 
 
+# ── §9 Anchors ───────────────────────────────────────────────────────────────────────────────────────
+
+ANCHOR_RECORDS = "deployment", "origin", "generation", "frontier", "checkpoint", "epoch"
+
+
+class Anchor:
+    """What is kept of a head log elsewhere: signed by the epoch that the root key signed, and ready to go on from."""
+
+    def __init__(self, file, root_key):
+        demand(len(file) <= 8 * 1024 and file.isascii(), "anchor: too long, or no text")
+        first, *records = file.decode().split("\n")
+        demand(first == "strongroom-anchor/v1", "anchor: of another version")
+        demand(len(records) == len(ANCHOR_RECORDS) + 1 and records[-1] == "", "anchor: its number of records")
+        said = {}
+        for tag, record in zip(ANCHOR_RECORDS, records):
+            found, blank, said[tag] = record.partition(" ")
+            demand((found, blank) == (tag, " "), f"anchor: no `{tag}` where it belongs")
+        generation = decimal(said["generation"])
+        demand(0 < generation < 2**32, "anchor: its generation")
+        demand(root_key.name == f"{said['origin']}/root", "anchor: the root key is another deployment's")
+        origin = said["origin"] if generation == 1 else f"{said['origin']}/g{generation}"
+
+        certificate = parse_certificate(open_note(b64(said["epoch"]), root_key), origin)
+        demand(certificate["deployment"] == unhex(said["deployment"], 16), "anchor: another deployment's certificate")
+        checkpoint = open_note(b64(said["checkpoint"]), certificate["key"])
+        data, self.tree = Bytes(b64(said["frontier"]), "frontier"), Tree()
+        self.tree.size = data.number(8)
+        self.tree.peaks = [data.take(32) for _ in range(self.tree.size.bit_count())]
+        data.end()
+        demand(self.tree.size > 0, "anchor: of an empty log")
+        expected = checkpoint_text(f"{origin}/heads", self.tree.size, self.tree.root())
+        demand(checkpoint == expected, "anchor: the checkpoint is not of the frontier")
+
+
 # ── §9 Files ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -1325,7 +1359,19 @@ def read_proof(vector):
         demand((proof.line, proof.bytes) in lines, "proof: the line is not in the log")
 
 
+def read_anchor(vector):
+    file = "".join(record + "\n" for record in vector["anchor"]).encode()
+    anchor = Anchor(file, VerifyingKey(vector["root_vkey"]))
+    tree = Tree()
+    for leaf in vector["leaves"]:
+        tree.append(leaf_hash(b64(leaf)))
+    demand(tree.frontier() == anchor.tree.frontier(), "anchor: of another log")
+    if vector["outcome"] == "ok":
+        same("steps", {"size": tree.size, "root": tree.root().hex()}, vector["steps"])
+
+
 READERS = {
+    "anchor": read_anchor,
     "xaes-256-gcm": read_xaes,
     "keys": read_keys,
     "keyring": read_keyring,

@@ -69,6 +69,7 @@ fn every_vector_has_its_stated_outcome() {
             "software-device" => software_device(vector),
             "bundle" => bundle(vector),
             "proof" => proof(vector),
+            "anchor" => anchor(vector),
             kind => panic!("{name}: nobody reads vectors of kind {kind}"),
         };
         match text(vector, "outcome") {
@@ -298,6 +299,13 @@ fn bundle(vector: &Value) -> Result<()> {
     }
     let report = strongroom_log::verify(bundle.as_bytes(), &root, None);
     if report.is_ok() { Ok(()) } else { Err(strongroom::Error::new(Code::LogBroken).detail(report.to_string())) }
+}
+
+fn anchor(vector: &Value) -> Result<()> {
+    let read = make::anchor::read(vector).map_err(|error| strongroom::Error::new(Code::AnchorInvalid).detail(error))?;
+    let (size, root) = (read.frontier().size(), hex_encode(read.frontier().root().as_bytes()));
+    assert_eq!((Some(size), &*root), (vector["steps"]["size"].as_u64(), text(&vector["steps"], "root")));
+    Ok(())
 }
 
 fn proof(vector: &Value) -> Result<()> {

@@ -5,6 +5,8 @@
 //! same cryptographic crates; that both agree is what the tests of the vectors show. So are the files
 //! that must be refused although they are sealed well: the API would not make them.
 
+#[path = "anchor.rs"]
+pub(crate) mod anchor;
 #[path = "deployment.rs"]
 mod deployment;
 #[path = "proof.rs"]
@@ -49,6 +51,7 @@ pub(crate) fn files() -> BTreeMap<String, String> {
     lines(&mut files);
     software_device(&mut files);
     proof::vectors(&mut files);
+    anchor::vectors(&mut files);
     files.0
 }
 

@@ -12,15 +12,15 @@ use strongroom_log::{
 use super::Files;
 
 /// What of a full bundle is needed to prove its lines.
-struct Bundle {
-    root: RootKey,
+pub(super) struct Bundle {
+    pub(super) root: RootKey,
     receipts: Vec<Value>,
     /// By name: position and ref, status, and lines.
     logs: BTreeMap<String, Log>,
-    commits: Vec<CommitLeaf>,
+    pub(super) commits: Vec<CommitLeaf>,
     /// By epoch: the note.
-    certificates: BTreeMap<u32, Vec<u8>>,
-    checkpoint: Vec<u8>,
+    pub(super) certificates: BTreeMap<u32, Vec<u8>>,
+    pub(super) checkpoint: Vec<u8>,
 }
 
 struct Log {
@@ -40,7 +40,7 @@ impl Log {
 
 impl Bundle {
     /// Of one generation, and valid: that it is, other tests of the vectors show.
-    fn published() -> Self {
+    pub(super) fn published() -> Self {
         let vector: Value = serde_json::from_str(include_str!("../../vectors/log-full.json")).expect("a vector");
         let root: RootKey = vector["root_vkey"].as_str().expect("a vkey").parse().expect("a vkey");
         let origin = Origin::parse("example.com/keys").expect("an origin");
