@@ -6,12 +6,14 @@
 //! Sequencing, hashing and signing are not here, nor is any key.
 
 mod rows;
+mod search;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::{fmt, path::Path};
 
 pub use rows::*;
+pub use search::{IndexCheck, IndexPart, LineKey, LineSearch, LinesFound, Order};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Maintenance, SqliteStore};
 
@@ -43,6 +45,9 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Gives that room up, so that a little more can be written. Whether there was any.
     fn release_reserve(&self) -> bool;
+
+    /// Builds a part of the indexes anew from the lines, in a short transaction of its own.
+    fn repair_index(&self, part: IndexPart) -> Result<()>;
 
     /// Copies the whole store, as it is at one moment, to a new file, while others go on.
     /// Calls `progress(done, total)` in pages now and then.
@@ -165,6 +170,11 @@ pub trait Snapshot {
     fn lines(&mut self, after: u64, limit: usize) -> Result<Vec<LineRow>>;
     /// Lines of one log and generation from position `from` on, in order, `limit` at most; unindexed ones too.
     fn lines_of(&mut self, tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Result<Vec<LineRow>>;
+    /// Candidates for the lines of one log that have certain keys, of all generations; unindexed ones too. The work
+    /// of one call is bounded: see [`LinesFound::looked_to`].
+    fn search(&mut self, search: &LineSearch<'_>) -> Result<LinesFound>;
+    /// Compares a part of the indexes with the lines.
+    fn check_index(&mut self, part: IndexPart) -> Result<IndexCheck>;
 }
 
 /// What one operation changes. Applied whole or not at all; `Stale` means that what it was computed

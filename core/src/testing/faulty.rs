@@ -14,9 +14,9 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow,
-        LineRow, LogHeadRow, OpenGeneration, Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber,
-        TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IndexCheck,
+        IndexPart, IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Record, Reserve, SecretRow,
+        Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -29,6 +29,8 @@ pub enum Step {
     Begin,
     /// [`Store::maintain`].
     Maintain,
+    /// [`Store::repair_index`].
+    RepairIndex,
     /// [`Transaction::apply`].
     Apply,
     /// [`Transaction::record`].
@@ -150,6 +152,10 @@ impl Store for FaultyStore {
         self.inner.release_reserve()
     }
 
+    fn repair_index(&self, part: IndexPart) -> Result<()> {
+        self.plan.play(Step::RepairIndex, || self.inner.repair_index(part))
+    }
+
     fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         self.inner.back_up(to, progress)
     }
@@ -235,6 +241,8 @@ pass_through! {
     commits(after: u64, limit: usize) -> Vec<CommitRow>;
     lines(after: u64, limit: usize) -> Vec<LineRow>;
     lines_of(tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Vec<LineRow>;
+    search(search: &LineSearch<'_>) -> LinesFound;
+    check_index(part: IndexPart) -> IndexCheck;
 }
 
 #[cfg(all(test, feature = "sqlite"))]

@@ -17,8 +17,8 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow,
-        IntentRow, LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber,
-        TenantRow, Transaction, VersionRow,
+        IndexPart, IntentRow, LineKey, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Order, PutSecret,
+        Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -50,6 +50,8 @@ pub const CHECKS: &[Check] = &[
     ("changes are applied together or not at all", all_or_nothing),
     ("what was recorded is read back", recording),
     ("lines are found with any part of them indexed", index_boundary),
+    ("lines are found by their keys with any part of them indexed", searching),
+    ("an index that was built is found to be right", index_is_right),
     ("generations keep their lines apart", generations),
     ("a snapshot stays what it is", snapshots),
     ("one writes at a time", exclusion),
@@ -605,6 +607,9 @@ fn all_or_nothing(Pair { store, .. }: &Pair) {
     assert!(view.secret(five, &bytes(4, 1)).unwrap().is_some());
 }
 
+/// Makes a line, of its number, its log and its position there.
+pub type MakeLine = fn(u64, TenantNumber, u64) -> Vec<u8>;
+
 /// Appends commits as the core does, each with lines of several logs.
 #[derive(Debug)]
 pub struct Appender {
@@ -612,6 +617,8 @@ pub struct Appender {
     pub head: HeadRow,
     /// What the lines say; if empty, each says where it is.
     pub line: Vec<u8>,
+    /// Makes each line; goes before `line`.
+    pub make: Option<MakeLine>,
     sizes: Vec<(TenantNumber, u64)>,
 }
 
@@ -634,7 +641,7 @@ impl Appender {
         for log in logs {
             sizes.push((*log, view.log_head(*log)?.map_or(0, |head| head.size)));
         }
-        Ok(Self { head, line: Vec::new(), sizes })
+        Ok(Self { head, line: Vec::new(), make: None, sizes })
     }
 
     /// One commit of this many lines, dealt out to the logs in turn.
@@ -644,9 +651,10 @@ impl Appender {
             self.head.last_seq += 1;
             let logs = self.sizes.len();
             let (tenant, size) = &mut self.sizes[usize::try_from(self.head.last_seq).expect("64 bits") % logs];
-            let line = match &self.line[..] {
-                [] => format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes(),
-                line => line.to_vec(),
+            let line = match (self.make, &self.line[..]) {
+                (Some(make), _) => make(self.head.last_seq, *tenant, *size),
+                (None, []) => format!("{{\"log\":{},\"seq\":{}}}", tenant.0, *size).into_bytes(),
+                (None, line) => line.to_vec(),
             };
             rows.push(LineRow { seq: self.head.last_seq, tenant: *tenant, log_seq: *size, line });
             *size += 1;
@@ -761,6 +769,156 @@ fn index_boundary(Pair { store, other }: &Pair) {
     lines_of_agree(&**store, 1, &rows, "as far as it goes");
     rows.extend(append(&**store, &mut appender, 10));
     lines_of_agree(&**store, 1, &rows, "and a few more");
+}
+
+/// What the line of this number says: actor, object, act and request by their numbers, and whether it was done.
+fn facts(seq: u64) -> (u32, u32, u32, u32, bool) {
+    let mixed = seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+    let part = |shift: u32, of: u64| u32::try_from((mixed >> shift) % of).unwrap();
+    (part(0, 3), part(5, 50), part(11, 4), u32::try_from(seq / 3).unwrap(), !mixed.is_multiple_of(7))
+}
+
+/// A line whose actor, object, act, request and outcome follow from its number, as the core writes it.
+pub fn line_with_facts(seq: u64, tenant: TenantNumber, log_seq: u64) -> Vec<u8> {
+    let (actor, object, act, request, ok) = facts(seq);
+    let origin = strongroom_log::Origin::parse("example.com/keys").unwrap();
+    let log = origin.tenant(tenant_row(tenant.0).tenant.as_bytes());
+    let who = strongroom_log::Who::Actor { kind: strongroom_log::ActorKind::Service, handle: bytes(8, actor) };
+    let outcome = if ok { strongroom_log::Outcome::Ok } else { strongroom_log::Outcome::Refused("SR-CLOSED") };
+    let line = strongroom_log::LineBuilder::new(&format!("act.{act}"), &log, who, bytes(10, request))
+        .object(strongroom_log::Object { kind: "secret", id: bytes(3, object), version: None })
+        .pseudonym_key(1)
+        .finish(outcome)
+        .unwrap();
+    let mut bytes = Vec::new();
+    line.splice(1, &strongroom_log::Hash::from([1; 32]), log_seq, seq, &mut bytes).unwrap();
+    bytes
+}
+
+/// What is different each time a program runs, to be printed where something fails.
+fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_nanos() % 1_000_000_007).unwrap()
+}
+
+/// Compares searches with what a look at every line gives.
+fn search_agrees(store: &dyn Store, rows: &[LineRow], seed: u64, when: &str) {
+    let mut chance = seed | 1;
+    let mut draw = |below: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % below
+    };
+    let last = rows.last().map_or(0, |row| row.seq);
+    let mut view = store.snapshot().unwrap();
+    for _ in 0..60 {
+        let tenant = LOGS[usize::try_from(draw(3)).unwrap()];
+        let (actor, object) = (u32::try_from(draw(4)).unwrap(), u32::try_from(draw(52)).unwrap());
+        let (act, request) = (u32::try_from(draw(5)).unwrap(), u32::try_from(draw(last / 3 + 2)).unwrap());
+        let (ok, uses) = (draw(2) == 1, draw(32));
+        let other = (object + 1) % 50;
+        let sets = [
+            vec![LineKey::actor(&bytes(8, actor))],
+            vec![LineKey::object(&bytes(3, object)), LineKey::object(&bytes(3, other))],
+            vec![LineKey::act(&format!("act.{act}"))],
+            vec![LineKey::outcome(ok)],
+            vec![LineKey::request(&bytes(10, request))],
+        ];
+        let keys: Vec<_> = (0..5).filter(|bit| uses >> bit & 1 == 1).map(|bit: usize| sets[bit].clone()).collect();
+        let (one, two) = (draw(last + 2), draw(last + 2));
+        let order = if draw(2) == 0 { Order::NewestFirst } else { Order::OldestFirst };
+        let lines_max = usize::try_from(1 + draw(700)).unwrap();
+        let mut search = LineSearch { tenant, keys: &keys, after: one.min(two), until: one.max(two), order, lines_max };
+        let matches = |row: &&LineRow| {
+            let facts = facts(row.seq);
+            let agree = [facts.0 == actor, [object, other].contains(&facts.1), facts.2 == act, facts.4 == ok];
+            let agree = agree.into_iter().chain([facts.3 == request]);
+            row.tenant == tenant
+                && row.seq > search.after
+                && row.seq <= search.until
+                && agree.enumerate().all(|(bit, agrees)| agrees || uses >> bit & 1 == 0)
+        };
+        let mut want: Vec<_> = rows.iter().filter(matches).cloned().collect();
+        if order == Order::NewestFirst {
+            want.reverse();
+        }
+        let case = format!("{when}, seed {seed}: {search:?}");
+        let mut found = Vec::new();
+        loop {
+            let page = view.search(&search).unwrap();
+            assert!(page.lines.len() <= lines_max, "{case}");
+            found.extend(page.lines);
+            match (page.looked_to, order) {
+                (None, _) => break,
+                (Some(at), Order::NewestFirst) => search.until = at - 1,
+                (Some(at), Order::OldestFirst) => search.after = at,
+            }
+        }
+        assert!(found == want, "{case}: {} lines, {} expected", found.len(), want.len());
+    }
+}
+
+fn searching(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let mut appender = Appender::new(&mut *store.snapshot().unwrap(), &LOGS).unwrap();
+    appender.make = Some(line_with_facts);
+    let (mut rows, seed) = (Vec::new(), seed());
+    search_agrees(&**other, &rows, seed, "no lines");
+    for _ in 0..7 {
+        rows.extend(append(&**store, &mut appender, 2_000));
+    }
+    search_agrees(&**other, &rows, seed, "nothing indexed");
+    store.maintain(true).unwrap();
+    search_agrees(&**other, &rows, seed + 1, "after one slice");
+    rows.extend(append(&**store, &mut appender, 500));
+    while other.maintain(true).unwrap() {}
+    search_agrees(&**store, &rows, seed + 2, "as far as it goes");
+    rows.extend(append(&**store, &mut appender, 10));
+    search_agrees(&**store, &rows, seed + 3, "and a few more");
+    let all = LineSearch {
+        tenant: TenantNumber(9),
+        keys: &[],
+        after: 0,
+        until: u64::MAX,
+        order: Order::OldestFirst,
+        lines_max: 10,
+    };
+    let mut view = other.snapshot().unwrap();
+    assert_eq!(view.search(&all).unwrap(), LinesFound::default(), "a log that is not");
+    let none = LineSearch { tenant: TenantNumber(5), lines_max: 0, ..all };
+    assert_eq!(view.search(&none).unwrap(), LinesFound::default(), "none asked for");
+}
+
+fn index_is_right(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let mut appender = Appender::new(&mut *store.snapshot().unwrap(), &LOGS).unwrap();
+    appender.make = Some(line_with_facts);
+    let check = |store: &dyn Store| {
+        let mut view = store.snapshot().unwrap();
+        let (mut slice, mut lines, mut findings) = (0, 0, view.check_index(IndexPart::Strays).unwrap().findings);
+        loop {
+            let found = view.check_index(IndexPart::Slice(slice)).unwrap();
+            lines += found.lines;
+            findings.extend(found.findings);
+            if !found.more {
+                return (lines, findings);
+            }
+            slice += 1;
+        }
+    };
+    assert_eq!(check(&**store), (0, vec![]));
+    for _ in 0..10 {
+        append(&**store, &mut appender, 1_000);
+    }
+    assert_eq!(check(&**store), (10_000, vec![]), "nothing indexed");
+    while store.maintain(true).unwrap() {}
+    assert_eq!(check(&**other), (10_000, vec![]));
+    for part in [IndexPart::Slice(0), IndexPart::Slice(2), IndexPart::Slice(99), IndexPart::Strays] {
+        other.repair_index(part).unwrap();
+        assert_eq!(check(&**store), (10_000, vec![]), "{part:?} built anew");
+    }
+    append(&**store, &mut appender, 5_000);
+    while other.maintain(true).unwrap() {}
+    assert_eq!(check(&**store), (15_000, vec![]), "and it goes on");
 }
 
 fn generations(Pair { store, other }: &Pair) {

@@ -53,7 +53,7 @@ impl Default for Upkeep {
 /// One slice of everything. Whether there is more to do.
 pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
     let Some(maintenance) = store.maintenance else { return Ok(false) };
-    let lines_left = index(store, idle)?;
+    let lines_left = index(store, idle)? | super::key_index::maintain(store, idle)?;
     let pages_left = match maintenance {
         Maintenance::Background => tend_wal(store, idle)?,
         Maintenance::Inline => false,

@@ -5,8 +5,10 @@
 //! and why: [`connection`].
 
 mod backup;
+mod check_index;
 mod connection;
 mod fault;
+mod key_index;
 mod maintain;
 mod migrate;
 mod pool;
@@ -41,7 +43,7 @@ use self::{
     snapshot::{Reading, Session},
     transaction::Writing,
 };
-use super::{Reserve, Snapshot, Store, StoreFacts, Transaction};
+use super::{IndexPart, Reserve, Snapshot, Store, StoreFacts, Transaction};
 use crate::{Code, Error, Result};
 
 /// Snapshots that one process may hold at a time; who comes later waits.
@@ -192,6 +194,10 @@ impl Store for SqliteStore {
 
     fn release_reserve(&self) -> bool {
         self.maintenance == Some(Maintenance::Background) && reserve::release(&self.place)
+    }
+
+    fn repair_index(&self, part: IndexPart) -> Result<()> {
+        check_index::repair(self, part)
     }
 
     fn back_up(&self, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {

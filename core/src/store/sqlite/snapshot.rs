@@ -3,8 +3,9 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    SqliteStore,
+    SqliteStore, check_index,
     fault::Fault,
+    key_index,
     pool::Lease,
     rows::{columns, count, extend, limit, many, number, one},
 };
@@ -13,8 +14,9 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow, LineRow,
-        LogHeadRow, SecretRow, Snapshot, TenantNumber, TenantRow, VersionRow,
+        ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IndexCheck, IndexPart,
+        IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, SecretRow, Snapshot, TenantNumber, TenantRow,
+        VersionRow,
     },
 };
 
@@ -294,9 +296,18 @@ impl<Mode> Snapshot for Session<'_, Mode> {
     fn lines_of(&mut self, tenant: TenantNumber, generation: u32, from: u64, rows: usize) -> Result<Vec<LineRow>> {
         self.read(|db| lines_of(db, tenant, generation, from, rows))
     }
+
+    fn search(&mut self, search: &LineSearch<'_>) -> Result<LinesFound> {
+        self.read(|db| key_index::search(db, search))
+    }
+
+    fn check_index(&mut self, part: IndexPart) -> Result<IndexCheck> {
+        self.read(|db| check_index::check(db, part))
+    }
 }
 
-/// First what the lagging index knows, then the tail that it does not, each in the log's own order.
+/// First what the lagging index knows, then the tail that it does not, each in the log's own order. What the
+/// index says of a line that is elsewhere, or another's, is not believed.
 fn lines_of(
     connection: &Connection,
     tenant: TenantNumber,
@@ -309,6 +320,7 @@ fn lines_of(
         columns!(audit),
         " FROM audit_by_log CROSS JOIN audit ON audit.seq = audit_by_log.seq
           WHERE audit_by_log.tenant = ?1 AND audit_by_log.generation = ?2 AND audit_by_log.log_seq >= ?3
+            AND audit.tenant = ?1 AND audit.log_seq = audit_by_log.log_seq
           ORDER BY audit_by_log.log_seq LIMIT ?4"
     );
     // A line belongs to the generation that was open when it was numbered.

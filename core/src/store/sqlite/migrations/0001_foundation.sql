@@ -136,7 +136,19 @@ CREATE TABLE index_progress (
     seq  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO index_progress (name, seq) VALUES ('audit_by_log', 0);
+-- Which lines have a key: who acted, on what, in which request, what was asked, what came of it. In runs of
+-- 4,096 lines (run 0 has the lines 1 to 4,096), each stored once and whole, so that random keys touch no old page.
+-- `key` is the first eight bytes of a handle, id or hash; `lines` are places in the run (docs/formats.md §5).
+CREATE TABLE audit_by_key (
+    run    INTEGER NOT NULL,
+    tenant INTEGER NOT NULL,
+    kind   INTEGER NOT NULL,
+    key    INTEGER NOT NULL,
+    lines  BLOB    NOT NULL,
+    PRIMARY KEY (run, tenant, kind, key)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO index_progress (name, seq) VALUES ('audit_by_log', 0), ('audit_by_key', 0);
 
 -- The head of each log of the current generation: size, compact frontier, last leaf hash.
 CREATE TABLE log_heads (

@@ -56,6 +56,8 @@ fn whatever_was_acknowledged_survives_a_kill() {
         let mut view = store.snapshot().unwrap();
         let head = view.head().unwrap().unwrap();
         assert!(head.commits >= last && head.commits <= tried, "{last} ≤ {} ≤ {tried}", head.commits);
+        let findings = key_index::findings(&store);
+        assert!(findings.is_empty(), "{findings:?}");
         // No commit by half: every one has its leaf and its lines, numbered without a gap.
         let commits = view.commits(0, usize::MAX).unwrap();
         assert!(commits.iter().map(|commit| commit.id).eq(1..=head.commits));

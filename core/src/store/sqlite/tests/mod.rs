@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod key_index;
 mod measure;
 mod media;
 mod schema;
@@ -224,6 +225,7 @@ fn plans_use_the_indexes_they_are_meant_to() {
         ("SELECT id FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY id LIMIT ?3", "secrets_by_parent"),
         ("SELECT count(*) FROM secrets WHERE tenant = ?1 AND parent_hash = ?2", "COVERING INDEX secrets_by_parent"),
         ("SELECT id FROM epochs WHERE closed = 0 ORDER BY id", "epochs_open"),
+        ("SELECT lines FROM audit_by_key WHERE run = ?1 AND tenant = ?2 AND kind = ?3 AND key = ?4", "PRIMARY KEY"),
         ("SELECT DISTINCT tenant FROM audit WHERE seq > ?1 ORDER BY tenant", "INTEGER PRIMARY KEY"),
     ] {
         let mut statement = reader.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
