@@ -58,8 +58,8 @@ pub mod transfer;
 
 pub use anchor::{AnchorFailing, AnchorPlace, AnchorStatus, Anchors};
 pub use audit::{
-    Audit, AuditEntry, AuditExport, AuditPage, AuditProof, Prove, Receipt, StateCheck, StateCode, StateFinding,
-    Verified,
+    Audit, AuditEntry, AuditExport, AuditPage, AuditProof, IndexReport, Prove, Query, QueryCursor, QueryPage, Receipt,
+    StateCheck, StateCode, StateFinding, Stats, StatsBy, StatsRow, Verified, Watch,
 };
 pub use backup::{BackupReply, BackupReport, Restore, verify_backup};
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -45,6 +45,15 @@ pub const PAGE_ENTRIES_MIN: usize = 1;
 /// Largest page of a listing, in entries.
 pub const PAGE_ENTRIES_MAX: usize = 1_000;
 
+/// Lines that one page of a query compares in vain. A page that ends before it is full has a cursor for the rest.
+pub const QUERY_MISSES_MAX: usize = 4_096;
+
+/// Audit lines that one call for statistics looks at, the newest first.
+pub const STATS_LINES_MAX: u64 = 1024 * 1024;
+
+/// Actors or secrets that one call for statistics keeps apart. It counts no further line beyond this.
+pub const STATS_GROUPS_MAX: usize = 65_536;
+
 /// Most secrets in one import: they are stored in one transaction.
 pub const IMPORT_ENTRIES_MAX: usize = 10_000;
 

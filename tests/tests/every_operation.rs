@@ -17,8 +17,8 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import,
-    ImportEntry, Init, OpenOptions, Put, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets,
-    Strongroom, Version,
+    ImportEntry, Init, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets,
+    StatsBy, Strongroom, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };
@@ -147,6 +147,30 @@ operations! {
             => Integrity;
     "audit.show" show (Acme, [])
         done |on| Ok(on.audit.show(0, 10).await?.receipt);
+    "audit.query" query (Acme, [])
+        done |on| Ok(on.audit.query(&Query::new().act("secret.get"), None, 10).await?.receipt);
+        refused |on| Ok(on.audit.query(&Query::new().act("secret get"), None, 10).await?.receipt) => QueryInvalid;
+    "audit.stats" stats (Acme, [])
+        done |on| Ok(on.audit.stats(&Query::new(), StatsBy::Secret, 10).await?.receipt);
+        refused |on| Ok(on.audit.stats(&Query::new(), StatsBy::Actor, 0).await?.receipt) => LimitInvalid;
+    // What it gives from then on leaves no lines.
+    "audit.watch" watch (Acme, [])
+        done |on| {
+            let mut watch = on.audit.watch(&Query::new().from(Timestamp(1))).await?;
+            assert!(!watch.more().await?.is_empty());
+            Ok(watch.receipt)
+        };
+        refused |on| Ok(on.audit.watch(&Query::new().until(Timestamp(1))).await?.receipt) => QueryInvalid;
+    "audit.check-index" check_index (Sys, [])
+        done |on| Ok(on.admin.check_index(true).await?.receipt);
+        refused |on| {
+            let thief = rusqlite::Connection::open(on.folder.join("data/strongroom.db")).unwrap();
+            let shift = |by: i64| thief.execute("UPDATE generations SET after_seq = after_seq + ?1", [by]).unwrap();
+            shift(1);
+            let refused = on.admin.check_index(true).await;
+            shift(-1);
+            Ok(refused?.receipt)
+        } => StoreDamaged;
     "audit.verify" verify (Acme, [])
         done |on| Ok(on.audit.verify(None).await?.receipt);
     "audit.check-state" check_state (Acme, [])
@@ -184,6 +208,9 @@ const WHILE_OPENING: [&str; 2] = ["anchor.accept", "anchor.replace"];
 /// Not operations: they open a deployment and act in nobody's name.
 const OPENING: [&str; 3] = ["open", "open_in", "open_with"];
 
+/// Not operations of their own: they go on with one that is recorded.
+const GOING_ON: [&str; 1] = ["more"];
+
 #[test]
 fn the_list_covers_the_sources() {
     let mut acts = BTreeSet::new();
@@ -209,7 +236,8 @@ fn the_list_covers_the_sources() {
         OPERATIONS.iter().map(|case| case.act).chain(special_acts).chain(WHILE_OPENING).map(str::to_owned).collect();
     assert_eq!(ours, acts, "the acts of this test (left) and of the sources (right)");
 
-    let mut known: Vec<_> = OPERATIONS.iter().map(|case| case.method).chain(special_methods).chain(OPENING).collect();
+    let mut known: Vec<_> =
+        OPERATIONS.iter().map(|case| case.method).chain(special_methods).chain(OPENING).chain(GOING_ON).collect();
     known.sort_unstable();
     methods.sort_unstable();
     assert_eq!(known, methods, "the methods of this test (left) and of the sources (right)");

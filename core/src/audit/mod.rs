@@ -8,23 +8,31 @@
 mod epoch;
 mod head_proof;
 mod heads;
+mod index;
 mod prove;
+mod query;
 mod queue;
 mod receipt;
 mod replay;
 mod sequencer;
 mod state;
+mod stats;
 mod upkeep;
 mod view;
+mod watch;
 mod writer;
 
 pub(crate) use heads::{log_origin, read_frontier};
+pub use index::IndexReport;
 pub use prove::{AuditProof, Prove};
+pub use query::{Query, QueryCursor, QueryPage};
 pub use receipt::Receipt;
 pub(crate) use sequencer::{Founding, Sequencer};
 pub use state::{StateCheck, StateCode, StateFinding};
+pub use stats::{Stats, StatsBy, StatsRow};
 pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
 pub(crate) use view::{create_private, partial_name, verify_store};
+pub use watch::Watch;
 pub(crate) use writer::Writer;
 
 use strongroom_log::LineTemplate;

@@ -15,6 +15,7 @@ use strongroom_log::{
 use super::{
     Receipt,
     head_proof::{HeadProof, head_of},
+    log_origin,
     replay::{ToFile, replay},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub(super) const LINES_READ: usize = 1_024;
 /// One line, with its handles and keyed hashes resolved as far as what they stand for still exists.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
+    /// The generation of the log that it is in, from 1.
+    pub generation: u32,
     /// Position in the log, from 0.
     pub seq: u64,
     /// When it was committed.
@@ -139,7 +142,7 @@ impl Audit {
                 let rows = step.snapshot.lines_of(number, step.room.origin.generation(), from, limit + 1)?;
                 let next = rows.get(limit).map(|row| row.log_seq);
                 let rows = &rows[..rows.len().min(limit)];
-                let entries = resolve(step, rows)?;
+                let entries = resolve(step, rows, None)?;
                 step.line.count = Some(entries.len() as u64);
                 Ok((entries, next))
             })
@@ -352,14 +355,19 @@ pub(crate) fn verify_store(
     verify_stored(&mut *snapshot, root, &origin, remembered)
 }
 
-/// Reads lines and says what their handles and hashes stand for.
-fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
+/// Reads lines and says what their handles and hashes stand for. A caller who knows what all objects are says so.
+pub(super) fn resolve(
+    step: &mut Step<'_>,
+    rows: &[LineRow],
+    mut objects: Option<HashMap<[u8; 16], String>>,
+) -> Result<Vec<AuditEntry>> {
+    let logs = logs_of(step);
     let mut actors: HashMap<[u8; 16], Option<String>> = HashMap::new();
-    let mut objects: Option<HashMap<[u8; 16], String>> = None;
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
-        let damaged = |_| Error::new(Code::StoreDamaged).detail(format!("line {} of the log", row.log_seq));
-        let line = parse_line(&row.line).map_err(damaged)?;
+        let damaged = || Error::new(Code::StoreDamaged).detail(format!("line {} of the log", row.log_seq));
+        let line = parse_line(&row.line).map_err(|_| damaged())?;
+        let generation = *logs.get(line.log).ok_or_else(damaged)?;
         let handle = hex_array::<16>(line.who_id).unwrap_or_default();
         if let hash_map::Entry::Vacant(unknown) = actors.entry(handle) {
             unknown.insert(actor_name(step, handle)?);
@@ -379,6 +387,7 @@ fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
             }
         };
         entries.push(AuditEntry {
+            generation,
             seq: row.log_seq,
             time: Timestamp(line.ts),
             act: line.act.to_owned(),
@@ -397,7 +406,16 @@ fn resolve(step: &mut Step<'_>, rows: &[LineRow]) -> Result<Vec<AuditEntry>> {
     Ok(entries)
 }
 
-fn actor_name(step: &mut Step<'_>, handle: [u8; 16]) -> Result<Option<String>> {
+/// The origins of a log in all its generations: where its lines say that they belong.
+pub(super) fn logs_of(step: &Step<'_>) -> HashMap<String, u32> {
+    let origin = |generation| {
+        let origin = step.room.origin.at_generation(generation);
+        (log_origin(step.tenant.number, step.tenant.tenant, &origin).as_str().to_owned(), generation)
+    };
+    (1..=step.room.origin.generation()).map(origin).collect()
+}
+
+pub(super) fn actor_name(step: &mut Step<'_>, handle: [u8; 16]) -> Result<Option<String>> {
     let handle = Handle::from_bytes(handle);
     let Some(row) = step.snapshot.actor_by_handle(step.tenant.number, &handle)? else { return Ok(None) };
     step.keys.check_row(&row)?;
@@ -406,29 +424,35 @@ fn actor_name(step: &mut Step<'_>, handle: [u8; 16]) -> Result<Option<String>> {
 }
 
 /// What the pseudonyms and refs in a log's lines stand for, as far as it still exists.
-fn names(step: &mut Step<'_>) -> Result<HashMap<[u8; 16], String>> {
+pub(super) fn names(step: &mut Step<'_>) -> Result<HashMap<[u8; 16], String>> {
     let mut names = HashMap::new();
+    let mut add = |step: &Step<'_>, kind, value: &[u8], name: String| -> Result<()> {
+        let pseudonyms = step.keys.pseudonyms(kind, value)?;
+        names.extend(pseudonyms.iter().map(|pseudonym| (pseudonym.hash, name.clone())));
+        Ok(())
+    };
     if step.tenant.number == TenantNumber::SYS {
+        let mut refs = Vec::new();
         for row in step.snapshot.tenants()? {
             step.keys.check_row(&row)?;
             let name = step.room.tenant_name(step.keys, &row)?.to_string();
-            names.insert(step.pseudonym(PseudonymKind::Tenant, name.as_bytes())?.id, name.clone());
-            names.insert(*row.tenant.as_bytes(), name);
+            add(step, PseudonymKind::Tenant, name.as_bytes(), name.clone())?;
+            refs.push((*row.tenant.as_bytes(), name));
         }
         for anchor in from_settings(&step.tenant.settings)? {
             let name = anchor.to_string();
-            names.insert(step.pseudonym(PseudonymKind::Anchor, name.as_bytes())?.id, name);
+            add(step, PseudonymKind::Anchor, name.as_bytes(), name.clone())?;
         }
+        names.extend(refs);
         return Ok(names);
     }
-    names.insert(step.pseudonym(PseudonymKind::Folder, b"")?.id, "/".to_owned());
+    add(step, PseudonymKind::Folder, b"", "/".to_owned())?;
     let (folders, paths) = secrets::everything(step)?;
     for folder in folders {
-        let id = step.pseudonym(PseudonymKind::Folder, folder.as_str().as_bytes())?.id;
-        names.insert(id, format!("{folder}/"));
+        add(step, PseudonymKind::Folder, folder.as_str().as_bytes(), format!("{folder}/"))?;
     }
     for path in paths {
-        names.insert(step.pseudonym(PseudonymKind::Secret, path.as_str().as_bytes())?.id, path.to_string());
+        add(step, PseudonymKind::Secret, path.as_str().as_bytes(), path.to_string())?;
     }
     Ok(names)
 }

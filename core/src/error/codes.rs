@@ -81,6 +81,8 @@ codes! {
     AnchorNotFound "SR-ANCHOR-NOT-FOUND" Absent "the deployment has no such anchor" "list them with `strongroom anchor list`";
     AnchorNameInvalid "SR-ANCHOR-NAME-INVALID" Invalid "the name of an anchor is not valid" "use device, or file: and an absolute path of at most 1,024 bytes, outside of the data folder";
     AnchorLimit "SR-ANCHOR-LIMIT" Limited "the deployment has the most anchors allowed" "remove one first; there can be 8";
+    QueryInvalid "SR-AUDIT-QUERY-INVALID" Invalid "the query is not valid" "give an act such as secret.get, and a beginning that is before the end; times are RFC 3339 or an age such as 2h";
+    IndexWrong "SR-AUDIT-INDEX-WRONG" Integrity "an index of the audit log is not that of its lines" "queries may miss lines: build it anew with `strongroom audit check-index --repair`, and ask who changed the database";
     BundleInvalid "SR-AUDIT-BUNDLE-INVALID" Invalid "this is not an audit bundle" "give a file written by `strongroom audit export`";
     RootKeyInvalid "SR-AUDIT-ROOT-INVALID" Invalid "this is not a root verification key" "give the vkey that `strongroom init` or `strongroom status` prints";
     LineNotFound "SR-AUDIT-LINE-NOT-FOUND" Absent "the log has no such line" "look at its lines with `strongroom audit show`";

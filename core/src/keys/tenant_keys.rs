@@ -160,6 +160,16 @@ impl TenantKeys {
         Ok(hash.map(|hash| Pseudonym { hash, key_version }))
     }
 
+    /// What stands for a name in audit lines of any time: a pseudonym for each version of the key that there is.
+    ///
+    /// # Errors
+    /// [`Code::Closed`] in a forked child.
+    pub fn pseudonyms(&self, kind: PseudonymKind, value: &[u8]) -> Result<Vec<Pseudonym>> {
+        let keys = self.keyring.entries().filter(|entry| entry.purpose == Purpose::Pseudonym);
+        keys.map(|entry| Ok(Pseudonym { hash: pseudonym_hash(&entry.key, kind, value)?, key_version: entry.version }))
+            .collect()
+    }
+
     /// The MAC that a row shall have, to be stored with it. The row's own `mac` does not matter.
     ///
     /// # Errors
@@ -300,6 +310,7 @@ pub(super) mod tests {
         let now = keys.pseudonym(PseudonymKind::Secret, b"a/b").unwrap();
         assert_eq!(now.key_version, 1);
         assert_eq!(keys.pseudonym_of(1, PseudonymKind::Secret, b"a/b").unwrap(), Some(now));
+        assert_eq!(keys.pseudonyms(PseudonymKind::Secret, b"a/b").unwrap(), [now]);
         assert_eq!(keys.pseudonym_of(2, PseudonymKind::Secret, b"a/b").unwrap(), None);
     }
 }

@@ -293,17 +293,8 @@ impl Room {
         work: &dyn Fn(&mut Step<'_>) -> Result<T>,
     ) -> Result<Prepared<T>> {
         let Some(row) = snapshot.tenant(number)? else { return Ok(Prepared::InSys(Code::Integrity.into())) };
-        if !self.tenants.knows(&number, &row) {
-            if let Err(error) = sys.check_row(&row) {
-                return Ok(Prepared::InSys(error));
-            }
-            self.tenants.remember(number, &row);
-        }
-        match TenantState::from_number(row.state) {
-            Some(TenantState::Active) => {}
-            Some(TenantState::Suspended) => return Ok(Prepared::InSys(Code::TenantSuspended.into())),
-            Some(TenantState::Closed) => return Ok(Prepared::InSys(Code::TenantClosed.into())),
-            None => return Ok(Prepared::InSys(Code::Integrity.into())),
+        if let Err(error) = self.admit(sys, number, &row) {
+            return Ok(Prepared::InSys(error));
         }
         let (handle, new_actor) = match self.actor_handle(snapshot, number, keys, context.actor()) {
             Ok(known) => known,
@@ -363,6 +354,47 @@ impl Room {
         };
         lines.push((number, line.build(act, &own, who, request, source, result)?));
         Ok(Prepared::Write(outcome, Write { changes, lines }))
+    }
+
+    /// Refuses a tenant whose row is not whole, or who is not active.
+    fn admit(&self, sys: &TenantKeys, number: TenantNumber, row: &TenantRow) -> Result<()> {
+        if !self.tenants.knows(&number, row) {
+            sys.check_row(row)?;
+            self.tenants.remember(number, row);
+        }
+        match TenantState::from_number(row.state) {
+            Some(TenantState::Active) => Ok(()),
+            Some(TenantState::Suspended) => Err(Code::TenantSuspended.into()),
+            Some(TenantState::Closed) => Err(Code::TenantClosed.into()),
+            None => Err(Code::Integrity.into()),
+        }
+    }
+
+    /// Reads on for an operation whose line is durable already and says that this will come. Records nothing.
+    pub(crate) async fn read_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        target: &Target,
+        work: impl FnOnce(&mut Step<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (number, keys, sys) = self.resolve(target).await?;
+        let room = Arc::clone(self);
+        self.readers
+            .read(move |snapshot| {
+                let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
+                room.admit(&sys, number, &row)?;
+                work(&mut Step {
+                    snapshot,
+                    keys: &keys,
+                    tenant: &row,
+                    room: &room,
+                    now: room.clock.now(),
+                    changes: Vec::new(),
+                    line: LineFacts::default(),
+                    parts: Vec::new(),
+                    effect: Effect::None,
+                })
+            })
+            .await
     }
 
     /// The handle by which lines name an actor; a new one comes with the change that stores it.

@@ -200,7 +200,7 @@ pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
 }
 
 /// Rows and progress together, unless another process was faster.
-fn commit_run(connection: &Connection, from: u64, rows: &Rows, wait_max: Duration) -> Result<(), Fault> {
+pub(super) fn commit_run(connection: &Connection, from: u64, rows: &Rows, wait_max: Duration) -> Result<(), Fault> {
     within_transaction(connection, wait_max, || {
         if progress(connection)? != from {
             return Ok(());

@@ -195,3 +195,34 @@ fn one_search_looks_so_far_and_says_how_far() {
     let oldest = LineSearch { order: Order::OldestFirst, ..search };
     assert_eq!(view.search(&oldest).unwrap().looked_to, Some(2 * 65_536));
 }
+
+/// What a run costs, and what of it holds off a writer. Runs like [`super::measure`].
+#[test]
+fn measure_a_run() {
+    let Some(folder) = std::env::var_os("STRONGROOM_MEASURE").map(PathBuf::from) else { return };
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let ground = Ground { path: folder.path().join("strongroom.db"), _folder: folder };
+    let store = filled(&ground);
+    let mut transaction = store.begin().unwrap();
+    let mut appender = Appender::new(&mut *transaction, &[OURS, THEIRS]).unwrap();
+    appender.make = Some(line_with_facts);
+    appender.append(&mut *transaction, 300_000).unwrap();
+    transaction.commit().unwrap();
+    let (mut reads, mut holds) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        let began = std::time::Instant::now();
+        let (from, rows) = {
+            let reader = store.reader().unwrap();
+            let from = super::super::key_index::progress(&reader).unwrap();
+            (from, super::super::key_index::rows_of_run(&reader, from / 4_096).unwrap())
+        };
+        reads.push(began.elapsed());
+        let began = std::time::Instant::now();
+        super::super::key_index::commit_run(&store.writer().unwrap(), from, &rows, Duration::ZERO).unwrap();
+        holds.push(began.elapsed());
+    }
+    for (what, times) in [("reading a run", &mut reads), ("holding the lock", &mut holds)] {
+        times.sort();
+        println!("{what}: p50 {:?}, p95 {:?}", times[30], times[57]);
+    }
+}

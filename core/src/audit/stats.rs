@@ -1,0 +1,172 @@
+//! Statistics: how often each actor acted, or each secret was asked for, and when last.
+//!
+//! Counted from the lines themselves, the newest first, up to a limit: what an index says is no count.
+
+use std::collections::{HashMap, hash_map};
+
+use strongroom_log::hex_array;
+
+use super::{
+    Audit, Query, Receipt,
+    query::{Search, check_limit, is_system},
+    view::{actor_name, names},
+};
+use crate::{Result, clock::Timestamp, limits, room::Step, store::Order};
+
+/// What lines are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatsBy {
+    /// Who acted.
+    Actor,
+    /// Which secret it was about; lines about anything else are not counted.
+    Secret,
+}
+
+/// One actor, or one secret.
+#[derive(Clone, Debug)]
+pub struct StatsRow {
+    /// `service:billing`, or the path; `None` if the actor was forgotten or the secret deleted.
+    pub name: Option<String>,
+    /// What lines have in its place: a handle, or a pseudonym.
+    pub id: [u8; 16],
+    /// Lines.
+    pub total: u64,
+    /// Lines about what was done.
+    pub allowed: u64,
+    /// Lines about what was refused.
+    pub refused: u64,
+    /// When the last of them was committed.
+    pub last: Timestamp,
+}
+
+/// The statistics of one log.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Those with the most lines, the greatest first.
+    pub rows: Vec<StatsRow>,
+    /// How many actors or secrets there are, shown or not.
+    pub groups: u64,
+    /// Lines that were counted.
+    pub lines: u64,
+    /// The time of the oldest of them.
+    pub since: Option<Timestamp>,
+    /// Whether all that match were counted; if not, only those from `since` on are sure to be.
+    pub complete: bool,
+    /// Proof that this was recorded.
+    pub receipt: Receipt,
+}
+
+impl Audit {
+    /// Counts the lines that match by actor or by secret, and gives the `top` ones (1 to 1,000).
+    ///
+    /// Looked at are the newest lines, at most [`limits::STATS_LINES_MAX`] of at most [`limits::STATS_GROUPS_MAX`]
+    /// actors or secrets; go on with [`Query::until`].
+    ///
+    /// # Errors
+    /// `LimitInvalid`; `QueryInvalid`; `StoreDamaged` if a line cannot be read.
+    pub async fn stats(&self, query: &Query, by: StatsBy, top: usize) -> Result<Stats> {
+        let query = query.clone().order(Order::NewestFirst);
+        let (counted, receipt) = self
+            .room
+            .operate("audit.stats", &self.target, &self.context, move |step| {
+                check_limit(top)?;
+                let mut counted = count(step, &query, by)?;
+                step.line.count = Some(counted.lines);
+                let rows = named(step, &counted.groups, by)?;
+                let groups = rows.len() as u64;
+                let rows = rows.into_iter().take(top).collect::<Vec<_>>();
+                counted.groups.clear();
+                Ok((rows, groups, counted))
+            })
+            .await?;
+        let (rows, groups, counted) = counted;
+        Ok(Stats { rows, groups, lines: counted.lines, since: counted.since, complete: counted.complete, receipt })
+    }
+}
+
+/// What was counted so far.
+struct Counted {
+    groups: HashMap<[u8; 16], StatsRow>,
+    lines: u64,
+    since: Option<Timestamp>,
+    complete: bool,
+}
+
+fn count(step: &mut Step<'_>, query: &Query, by: StatsBy) -> Result<Counted> {
+    let mut counted = Counted { groups: HashMap::new(), lines: 0, since: None, complete: true };
+    let Some(conditions) = query.conditions(step)? else { return Ok(counted) };
+    let mut search = Search::begin(step, conditions, Order::NewestFirst)?;
+    let mut looked_at = 0;
+    while !search.has_ended() {
+        for row in search.next(step, limits::PAGE_ENTRIES_MAX)? {
+            if looked_at == limits::STATS_LINES_MAX {
+                counted.complete = false;
+                return Ok(counted);
+            }
+            looked_at += 1;
+            let (line, _) = search.conditions.read(&row)?;
+            let id = match (by, line.obj) {
+                (StatsBy::Actor, _) if is_system(line.who_type) => Some([0; 16]),
+                (StatsBy::Actor, _) => hex_array(line.who_id),
+                (StatsBy::Secret, Some(object)) if object.kind == "secret" => Some(object.id_bytes()),
+                (StatsBy::Secret, _) => None,
+            };
+            let Some(id) = id else { continue };
+            let full = counted.groups.len() >= limits::STATS_GROUPS_MAX && !counted.groups.contains_key(&id);
+            if full {
+                counted.complete = false;
+                return Ok(counted);
+            }
+            let time = Timestamp(line.ts);
+            counted.lines += 1;
+            counted.since = Some(time);
+            let group = match counted.groups.entry(id) {
+                hash_map::Entry::Occupied(group) => group.into_mut(),
+                // The newest line comes first.
+                hash_map::Entry::Vacant(new) => {
+                    new.insert(StatsRow { name: None, id, total: 0, allowed: 0, refused: 0, last: time })
+                }
+            };
+            group.total += 1;
+            group.allowed += u64::from(line.ok);
+            group.refused += u64::from(!line.ok);
+        }
+    }
+    Ok(counted)
+}
+
+/// Finds the names, adds up what has one name and several ids, and sorts.
+fn named(step: &mut Step<'_>, groups: &HashMap<[u8; 16], StatsRow>, by: StatsBy) -> Result<Vec<StatsRow>> {
+    let objects = match by {
+        StatsBy::Secret if !groups.is_empty() => names(step)?,
+        _ => HashMap::new(),
+    };
+    let mut rows: Vec<StatsRow> = Vec::with_capacity(groups.len());
+    let mut by_name: HashMap<String, usize> = HashMap::new();
+    for group in groups.values() {
+        let mut row = group.clone();
+        row.name = match by {
+            StatsBy::Secret => objects.get(&row.id).cloned(),
+            StatsBy::Actor if row.id == [0; 16] => Some("system".to_owned()),
+            StatsBy::Actor => actor_name(step, row.id)?,
+        };
+        let same = row.name.as_ref().and_then(|name| by_name.get(name)).copied();
+        match same {
+            Some(at) => {
+                let all = &mut rows[at];
+                all.total += row.total;
+                all.allowed += row.allowed;
+                all.refused += row.refused;
+                all.last = all.last.max(row.last);
+            }
+            None => {
+                if let Some(name) = &row.name {
+                    by_name.insert(name.clone(), rows.len());
+                }
+                rows.push(row);
+            }
+        }
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse((row.total, row.last, row.id)));
+    Ok(rows)
+}
