@@ -70,6 +70,11 @@ impl App {
         }
     }
 
+    /// The environment, if one is named.
+    pub(crate) fn environment(&self) -> Result<Option<Environment>, Failure> {
+        self.global.environment.as_deref().map(|name| name.parse().map_err(Failure::from)).transpose()
+    }
+
     /// Opens the deployment, works in it and closes it again, whatever comes of the work.
     ///
     /// A closing line that cannot be written takes nothing back: what was done is recorded already.
@@ -88,11 +93,7 @@ impl App {
 
     /// Works on the tenant's secrets, in the environment if one is named.
     pub(crate) fn in_secrets<T>(&self, work: impl AsyncFnOnce(Secrets) -> Result<T, Failure>) -> Result<T, Failure> {
-        let (tenant, context) = (self.tenant()?, self.context()?);
-        let environment = match &self.global.environment {
-            Some(name) => Some(name.parse::<Environment>()?),
-            None => None,
-        };
+        let (tenant, context, environment) = (self.tenant()?, self.context()?, self.environment()?);
         self.in_room(async |room| {
             let tenant: ActingTenant = room.tenant(&tenant).acting_as(context);
             let tenant = match environment {

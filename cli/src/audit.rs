@@ -1,4 +1,4 @@
-//! `audit`: the log shown, verified and exported. Single lines are `proof`'s.
+//! `audit`: the log shown, verified and exported. Single lines are `proof`'s, searching [`crate::query`]'s.
 
 use std::path::{Path, PathBuf};
 
@@ -9,33 +9,44 @@ use strongroom_log::{BundleReader, Report, ReportText, RootKey, Verdict, Verifyi
 
 use crate::{
     app::App,
+    check_index::CheckIndexArgs,
     failure::Failure,
     files::Target,
     input,
     output::{self, ReceiptJson, Table},
     progress,
     proof::{ProveArgs, VerifyProofArgs},
+    query::{QueryArgs, StatsArgs},
     state::States,
+    watch::WatchArgs,
 };
 
-/// Show, verify, prove and export the audit log
+/// Show, search, follow, verify, prove and export the audit log
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     Show(ShowArgs),
+    Query(QueryArgs),
+    Stats(StatsArgs),
+    Watch(WatchArgs),
     Verify(VerifyArgs),
     Export(ExportArgs),
     Prove(ProveArgs),
     VerifyProof(VerifyProofArgs),
+    CheckIndex(CheckIndexArgs),
 }
 
 impl AuditCommand {
     pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         match self {
             Self::Show(show) => show.carry_out(app),
+            Self::Query(query) => query.carry_out(app),
+            Self::Stats(stats) => stats.carry_out(app),
+            Self::Watch(watch) => watch.carry_out(app),
             Self::Verify(verify) => verify.carry_out(app),
             Self::Export(export) => export.carry_out(app),
             Self::Prove(prove) => prove.carry_out(app),
             Self::VerifyProof(verify) => verify.carry_out(app),
+            Self::CheckIndex(check) => check.carry_out(app),
         }
     }
 }
@@ -96,7 +107,8 @@ struct ShowReply<'a> {
 }
 
 #[derive(Serialize)]
-struct EntryJson<'a> {
+pub(crate) struct EntryJson<'a> {
+    generation: u32,
     seq: u64,
     time: String,
     act: &'a str,
@@ -128,6 +140,7 @@ impl ShowArgs {
 impl<'a> From<&'a AuditEntry> for EntryJson<'a> {
     fn from(entry: &'a AuditEntry) -> Self {
         Self {
+            generation: entry.generation,
             seq: entry.seq,
             time: output::exact_time(entry.time),
             act: &entry.act,
@@ -145,7 +158,7 @@ impl<'a> From<&'a AuditEntry> for EntryJson<'a> {
     }
 }
 
-fn table(entries: &[AuditEntry]) -> String {
+pub(crate) fn table(entries: &[AuditEntry]) -> String {
     if entries.is_empty() {
         return String::new();
     }
@@ -164,13 +177,13 @@ fn table(entries: &[AuditEntry]) -> String {
 }
 
 /// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, `line 42`, or the type of an object whose name is gone.
-fn object(entry: &AuditEntry) -> String {
+pub(crate) fn object(entry: &AuditEntry) -> String {
     let version = entry.version.unwrap_or_default();
     let count = entry.count.map(|count| format!(" ({count})")).unwrap_or_default();
     let name = match (entry.object.as_deref(), entry.object_type.as_deref()) {
         (Some(""), Some("folder")) => "/".to_owned(),
         (Some(name), _) => name.to_owned(),
-        (None, Some("verdict")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
+        (None, Some("verdict" | "repair")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
         (None, Some("clock")) => return output::time(Timestamp(version)),
         (None, Some(kind @ ("epoch" | "generation" | "line"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),

@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod audit;
 mod backup;
+mod check_index;
 mod completion;
 mod confirm;
 mod failure;
@@ -19,11 +20,13 @@ mod logging;
 mod output;
 mod progress;
 mod proof;
+mod query;
 mod run;
 mod secret;
 mod state;
 mod status;
 mod tenant;
+mod watch;
 
 use std::process::ExitCode;
 

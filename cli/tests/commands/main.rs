@@ -8,6 +8,7 @@ mod leaks;
 mod main_job;
 mod place;
 mod proofs;
+mod queries;
 mod run;
 mod state;
 mod values;
