@@ -40,7 +40,7 @@ impl Load {
         Self { operations, elapsed, times }
     }
 
-    fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64()
     }
 }

@@ -30,6 +30,23 @@ pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
             binds: "parsing and two SHA-256 of each line".to_owned(),
         });
     }
+    if let Some(found) = &report.queries {
+        let slowest = found.rows.iter().map(|row| row.p95_ns).max().unwrap_or(0) as f64;
+        table.push(Expectation {
+            what: "goal: any query, p95",
+            expected: "≤ 50 ms at 10 M lines, at half rate".to_owned(),
+            measured: format!("{} at {} lines", time(slowest), rate(found.lines as f64)),
+            met: slowest <= 50e6,
+            binds: "a look into each run of 4,096 lines, and the lines beyond the index".to_owned(),
+        });
+        table.push(Expectation {
+            what: "goal: a line on disk",
+            expected: "≤ 850 B with all indexes".to_owned(),
+            measured: format!("{:.0} B", found.bytes_per_line),
+            met: found.bytes_per_line <= 850.0,
+            binds: "the line itself, and what of a page it leaves empty".to_owned(),
+        });
+    }
     table
 }
 

@@ -9,6 +9,7 @@ mod expectation;
 mod keys;
 mod machine;
 mod plain;
+mod queries;
 mod report;
 mod sample;
 mod seal;
@@ -36,7 +37,10 @@ struct Arguments {
     /// Where to write; its file system and disk are what is measured. Default: the temporary folder.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification.
+    /// Lines of the log that is queried. Default: 1,000,000, or 100,000 if it is to be brief.
+    #[arg(long)]
+    lines: Option<u64>,
+    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification, queries.
     filter: Option<String>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -94,7 +98,7 @@ fn main() -> Result<()> {
     }
     let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("strongroom-bench-").tempdir_in(parent)?;
-    let report = measure(effort, folder.path(), arguments.filter.as_deref().unwrap_or(""))?;
+    let report = measure(effort, folder.path(), arguments.filter.as_deref().unwrap_or(""), arguments.lines)?;
     match arguments.output {
         Output::Text => print!("{report}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -103,7 +107,7 @@ fn main() -> Result<()> {
 }
 
 /// Each part in a folder of its own, one after the other.
-fn measure(effort: Effort, folder: &Path, filter: &str) -> Result<Report> {
+fn measure(effort: Effort, folder: &Path, filter: &str, lines: Option<u64>) -> Result<Report> {
     let machine = Machine::look(folder);
     let mut probe = SyncProbe::in_folder(folder)?;
     probe.measure(if effort.is_quick() { 100 } else { 500 })?;
@@ -116,6 +120,7 @@ fn measure(effort: Effort, folder: &Path, filter: &str) -> Result<Report> {
         callers: None,
         syncs: None,
         verification: None,
+        queries: None,
         expectations: Vec::new(),
         notes: Vec::new(),
     };
@@ -149,6 +154,9 @@ fn measure(effort: Effort, folder: &Path, filter: &str) -> Result<Report> {
     }
     if part("verification")?.is_some() {
         report.verification = Some(verification::measure(effort)?);
+    }
+    if let Some(own) = part("queries")? {
+        report.queries = Some(queries::measure(effort, &own, lines)?);
     }
     let load: f64 = report.machine.load_before.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
     let sync_ns = report.callers.as_ref().map_or(report.sync.p50_ns, |callers| callers.sync.p50_ns);

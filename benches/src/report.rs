@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use crate::{
-    callers::Callers, expectation::Expectation, keys::Keys, machine::Machine, machine::SyncTime, seal::Sealing,
-    syncs::Syncs, verification::Verification,
+    callers::Callers, expectation::Expectation, keys::Keys, machine::Machine, machine::SyncTime, queries::Queries,
+    seal::Sealing, syncs::Syncs, verification::Verification,
 };
 
 /// All that was measured. What was left out by the filter, or cannot be measured here, is `None`.
@@ -20,6 +20,7 @@ pub(crate) struct Report {
     pub(crate) callers: Option<Callers>,
     pub(crate) syncs: Option<Vec<Syncs>>,
     pub(crate) verification: Option<Verification>,
+    pub(crate) queries: Option<Queries>,
     pub(crate) expectations: Vec<Expectation>,
     /// What was not measured, and why.
     pub(crate) notes: Vec<String>,
@@ -62,6 +63,9 @@ impl Display for Report {
                 "  {entries} entries, {commits} commits, {mb} MB: {} entries/s",
                 rate(found.entries_per_second)
             )?;
+        }
+        if let Some(queries) = &self.queries {
+            write_queries(f, queries)?;
         }
         write_expectations(f, &self.expectations)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
@@ -140,6 +144,23 @@ fn write_callers(f: &mut fmt::Formatter<'_>, load: &Callers) -> fmt::Result {
         )?;
     }
     writeln!(f, "  f in these rounds: p50 {}, p99 {}", time(load.sync.p50_ns as f64), time(load.sync.p99_ns as f64))
+}
+
+fn write_queries(f: &mut fmt::Formatter<'_>, found: &Queries) -> fmt::Result {
+    let (lines, tenants) = (found.lines, crate::queries::tenants());
+    writeln!(
+        f,
+        "\nQueries of a log of {lines} lines, {tenants} tenants, pages of 100 lines, each recorded before it is answered,"
+    )?;
+    let [most, written] = [found.writes_per_second, found.written_per_second].map(rate);
+    writeln!(f, "while others write {written} lines/s; alone they reach {most}")?;
+    for row in &found.rows {
+        let [p50, p95] = [row.p50_ns, row.p95_ns].map(|ns| time(ns as f64));
+        writeln!(f, "  {:<34} {:>3} lines: p50 {p50:>9}, p95 {p95:>9}", row.query, row.found)?;
+    }
+    write!(f, "  on disk: {:.0} B a line, of which the line {:.0} B", found.bytes_per_line, found.line_bytes)?;
+    found.tables.iter().try_for_each(|(table, bytes)| write!(f, "; {table} {bytes:.1}"))?;
+    writeln!(f)
 }
 
 fn write_expectations(f: &mut fmt::Formatter<'_>, rows: &[Expectation]) -> fmt::Result {
