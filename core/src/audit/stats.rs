@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, hash_map};
 
-use strongroom_log::hex_array;
+use strongroom_log::{Phase, hex_array};
 
 use super::{
     Audit, Query, Receipt,
@@ -111,7 +111,8 @@ fn count(step: &mut Step<'_>, query: &Query, by: StatsBy) -> Result<Counted> {
                 (StatsBy::Secret, Some(object)) if object.kind == "secret" => Some(object.id_bytes()),
                 (StatsBy::Secret, _) => None,
             };
-            let Some(id) = id else { continue };
+            // What is begun has a line of its own when it has ended.
+            let Some(id) = id.filter(|_| line.ph == Phase::Result) else { continue };
             let full = counted.groups.len() >= limits::STATS_GROUPS_MAX && !counted.groups.contains_key(&id);
             if full {
                 counted.complete = false;
