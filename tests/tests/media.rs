@@ -66,10 +66,10 @@ fn a_full_disk_loses_nothing_and_recovers() {
             assert!(stored < 1_000);
         };
         assert!(error.code() == Code::StoreFull && stored > 0, "after {stored}: {error}");
-        // Even a reading is refused: its line has no place.
+        // Even a reading is refused: its line has no place. A few may go where the put that failed had begun.
         fs::write(place.folder.path().join("rest"), vec![1; 4 << 20]).unwrap_err();
-        let refused = block_on(acme.get(&path(0), Get::current()));
-        assert_eq!(refused.map(|_| ()).unwrap_err().code(), Code::StoreFull);
+        let refused = (0..20).find_map(|_| block_on(acme.get(&path(0), Get::current())).err());
+        assert_eq!(refused.expect("the disk is full").code(), Code::StoreFull);
 
         fs::remove_file(place.folder.path().join("rest")).unwrap();
         fs::remove_file(&ballast).unwrap();

@@ -13,6 +13,8 @@ mod sqlite;
 use std::{fmt, path::Path};
 
 pub use rows::*;
+#[cfg(feature = "sqlite")]
+pub(crate) use search::Sieve;
 pub use search::{IndexCheck, IndexPart, LineKey, LineSearch, LinesFound, Order};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Maintenance, SqliteStore};

@@ -810,7 +810,7 @@ fn search_agrees(store: &dyn Store, rows: &[LineRow], seed: u64, when: &str) {
     };
     let last = rows.last().map_or(0, |row| row.seq);
     let mut view = store.snapshot().unwrap();
-    for _ in 0..60 {
+    for _ in 0..40 {
         let tenant = LOGS[usize::try_from(draw(3)).unwrap()];
         let (actor, object) = (u32::try_from(draw(4)).unwrap(), u32::try_from(draw(52)).unwrap());
         let (act, request) = (u32::try_from(draw(5)).unwrap(), u32::try_from(draw(last / 3 + 2)).unwrap());
@@ -863,8 +863,8 @@ fn searching(Pair { store, other }: &Pair) {
     appender.make = Some(line_with_facts);
     let (mut rows, seed) = (Vec::new(), seed());
     search_agrees(&**other, &rows, seed, "no lines");
-    for _ in 0..7 {
-        rows.extend(append(&**store, &mut appender, 2_000));
+    for _ in 0..3 {
+        rows.extend(append(&**store, &mut appender, 3_000));
     }
     search_agrees(&**other, &rows, seed, "nothing indexed");
     store.maintain(true).unwrap();

@@ -14,8 +14,8 @@ use std::{
 
 use strongroom::{
     Actor, Arena, DeploymentId, Description, DeviceProfile, Environment, Folder, KeyEpoch, KeyId, Keyring, LabelName,
-    LabelValue, Locking, ObjectId, RequestId, RootKey as TenantRoot, SealedHeader, SecretPath, SecretValue, TenantId,
-    TenantKeys, TenantRef, TenantSeed,
+    LabelValue, Locking, ObjectId, QueryCursor, RequestId, RootKey as TenantRoot, SealedHeader, SecretPath,
+    SecretValue, TenantId, TenantKeys, TenantRef, TenantSeed,
     device::{Prk, RootVersion},
     testing::parsers,
     transfer::{Entry, dotenv, environment, json},
@@ -348,6 +348,7 @@ fn names(bytes: &[u8]) -> bool {
         is_one::<TenantId>,
         is_one::<Actor>,
         is_one::<RequestId>,
+        is_one::<QueryCursor>,
         is_one::<LabelName>,
         is_one::<LabelValue>,
         is_one::<Description>,

@@ -20,13 +20,13 @@ use super::{
 };
 use crate::{
     Result,
-    store::{LineKey, LineRow, LineSearch, LinesFound, Order},
+    store::{LineKey, LineRow, LineSearch, LinesFound, Order, Sieve},
 };
 
 /// Lines of one run.
 pub(super) const RUN_LINES: u64 = 4_096;
 /// Lines beyond the index at which it is brought up even if others wait: a search reads each of them.
-const TAIL_LINES_URGENT: u64 = 4 * RUN_LINES;
+const TAIL_LINES_URGENT: u64 = 2 * RUN_LINES;
 /// Runs that one search looks into; there is a cursor for the rest.
 const SEARCH_RUNS_MAX: u64 = 4_096;
 /// Lines beyond the index that one search reads: only an index that nobody tends is further behind.
@@ -133,7 +133,7 @@ pub(super) fn rows_of_run(connection: &Connection, run: u64) -> Result<Rows, Fau
             ValueRef::Blob(bytes) => bytes,
             _ => return Err(Fault::damaged("a line is no bytes")),
         };
-        entries.extend(LineKey::all_of(text).iter().map(|key| ((tenant, key.kind, stored(key.key)), place)));
+        entries.extend(LineKey::all_of(text).map(|key| ((tenant, key.kind, stored(key.key)), place)));
     }
     entries.sort_unstable();
     let same_key = entries.chunk_by(|one, next| one.0 == next.0);
@@ -286,12 +286,12 @@ impl Hunt<'_> {
         } else {
             "SELECT seq, tenant, log_seq, line FROM audit WHERE seq > ?1 AND seq <= ?2 AND tenant = ?3 ORDER BY seq"
         };
-        let connection = self.connection;
+        let (connection, sieve) = (self.connection, Sieve::new(self.search.keys));
         let mut select = connection.prepare_cached(sql)?;
         let mut rows = select.query(params![number(after)?, number(until)?, self.search.tenant.0])?;
         while let Some(row) = rows.next()? {
             let text = row.get_ref(3)?.as_blob().map_err(|_| Fault::damaged("a line is no bytes"))?;
-            if !self.search.takes(text) {
+            if !sieve.takes(text) {
                 continue;
             }
             let number =
