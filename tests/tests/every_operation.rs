@@ -17,8 +17,8 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import,
-    ImportEntry, Init, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue, Secrets,
-    StatsBy, Strongroom, Timestamp, Version,
+    ImportEntry, Init, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue,
+    Secrets, StatsBy, Strongroom, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };

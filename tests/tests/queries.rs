@@ -210,7 +210,7 @@ fn queries_give_what_a_look_at_every_line_gives() {
     let backup = place.folder.path().join("backup");
     block_on(room.admin(operator()).back_up(&backup, |_, _| {})).unwrap();
     room.close().unwrap();
-    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false };
+    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false, anchors: Vec::new() };
     let restore = Restore::new(config, "the disk burnt", operator()).unwrap();
     let to = Deployment::at(place.folder.path().join("restored"));
     let (room, _) =
