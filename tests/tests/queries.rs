@@ -210,7 +210,7 @@ fn queries_give_what_a_look_at_every_line_gives() {
     let backup = place.folder.path().join("backup");
     block_on(room.admin(operator()).back_up(&backup, |_, _| {})).unwrap();
     room.close().unwrap();
-    let config = Config { device: place.uri.to_string(), allow_unlocked_memory: false, anchors: Vec::new() };
+    let config = Config { device: place.uri.to_string(), ..Config::default() };
     let restore = Restore::new(config, "the disk burnt", operator()).unwrap();
     let to = Deployment::at(place.folder.path().join("restored"));
     let (room, _) =
@@ -263,19 +263,27 @@ fn the_limits_hold_on_both_sides_and_cursors_are_their_logs_own() {
         assert_eq!(error.code(), Code::CursorInvalid, "{generation} {seq}");
     }
 
-    // An index that names far too many lines: pages end early, empty, and the search still comes to its end.
-    indexed(&place, 2);
+    // An index that names far too many lines: a page ends early, empty, and the search still comes to its end.
+    let secrets = room.tenant(&"acme".parse().unwrap()).acting_as(context(ACTORS[0], 1)).secrets();
+    for _ in 0..3 {
+        let entry = |number| ImportEntry { path: path(number), value: SecretValue::text("1").unwrap() };
+        let entries = (0..1_100).map(entry).collect();
+        block_on(secrets.import(&"".parse().unwrap(), entries, Import::default())).unwrap();
+    }
+    indexed(&place, 3);
     let lure = id(0xfeed_f00d_0000_0001);
-    place
-        .thief()
-        .execute(
-            "INSERT OR REPLACE INTO audit_by_key SELECT run, tenant, 3, ?1, lines FROM audit_by_key WHERE kind = 0",
-            [i64::from_be_bytes(lure.as_bytes()[..8].try_into().unwrap())],
-        )
-        .unwrap();
+    let thief = place.thief();
+    let sql = "INSERT OR REPLACE INTO audit_by_key SELECT run, tenant, 3, ?1, lines FROM audit_by_key WHERE kind = 0";
+    thief.execute(sql, [i64::from_be_bytes(lure.as_bytes()[..8].try_into().unwrap())]).unwrap();
+    let indexed_of_acme = everything(&acme).len() - 1_000;
+    assert!(indexed_of_acme > QUERY_MISSES_MAX);
     let query = Query::new().request(lure);
     let page = block_on(acme.query(&query, None, 1_000)).unwrap();
-    assert!(page.entries.is_empty() && page.next.is_none(), "fewer than {QUERY_MISSES_MAX} lines are of this tenant");
+    assert!(page.entries.is_empty() && page.next.is_some(), "more than {QUERY_MISSES_MAX} lines were in vain");
+    assert!(all_pages(&acme, &query, 1_000).unwrap().is_empty());
+    // A request with more lines than a page has is no such case.
+    let real = block_on(acme.query(&Query::new().request(id(1)), None, 1_000)).unwrap();
+    assert_eq!(real.entries.len(), 1_000);
 }
 
 fn base64_url(bytes: &[u8]) -> String {
