@@ -302,18 +302,19 @@ impl Sequencer {
             }
             let mut alive = vec![self.founding.boot];
             for old in transaction.epochs_open()? {
+                if old.id == epoch.id {
+                    continue;
+                }
                 let ours = self.epoch.as_ref().is_some_and(|ours| ours.id == old.id);
                 let over = old.hard_limit < place.time.0 || old.generation != self.founding.origin.generation();
-                if old.id == epoch.id {
-                } else if !ours && !over {
+                if !ours && !over {
                     alive.extend(epoch::boot_of(&old.certificate, &self.founding.origin));
-                } else {
-                    let change = Change::CloseEpoch { id: old.id, checkpoint: None };
-                    let _ = transaction.apply(&[change])?;
-                    if old.generation == self.founding.origin.generation() {
-                        let line = self.closing_line(old.id, &old.certificate)?;
-                        state.append(batch, place, TenantNumber::SYS, &line)?;
-                    }
+                    continue;
+                }
+                let _ = transaction.apply(&[Change::CloseEpoch { id: old.id, checkpoint: None }])?;
+                if old.generation == self.founding.origin.generation() {
+                    let line = self.closing_line(old.id, &old.certificate)?;
+                    state.append(batch, place, TenantNumber::SYS, &line)?;
                 }
             }
             self.close_intents(transaction, state, batch, place, &alive)?;
