@@ -169,13 +169,15 @@ pub(crate) struct RestoreArgs {
     reason: String,
     /// A file that remembers the restored log, in place of the anchors that the backup names; repeatable
     ///
-    /// Without it, and without --no-anchors, those that the backup names remember the restored deployment from now on,
-    /// and no longer the one that the backup was made of.
+    /// If the backup names anchors, one of --anchor, --no-anchors and --keep-anchors is needed.
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<String>,
     /// No anchors, such as for a drill beside the deployment that goes on
     #[arg(long, conflicts_with = "anchors")]
     no_anchors: bool,
+    /// The anchors that the backup names: the deployment that it was made of opens no more
+    #[arg(long, conflicts_with_all = ["anchors", "no_anchors"])]
+    keep_anchors: bool,
     /// Go on where memory for keys cannot be locked, also from now on
     #[arg(long)]
     allow_unlocked_memory: bool,
@@ -199,7 +201,11 @@ impl RestoreArgs {
             Config { device: uri.to_string(), allow_unlocked_memory: self.allow_unlocked_memory, ..Config::default() };
         let anchors = self.anchors.iter().map(|file| anchor::parse(file)).collect::<Result<Vec<_>, _>>()?;
         let restore = Restore::new(config, &self.reason, app.context()?)?;
-        let restore = if anchors.is_empty() && !self.no_anchors { restore } else { restore.anchors(anchors) };
+        let restore = match (anchors.is_empty(), self.no_anchors, self.keep_anchors) {
+            (true, false, false) => restore,
+            (_, _, true) => restore.keep_anchors(),
+            _ => restore.anchors(anchors),
+        };
         let device = uri.open(&Strongroom::backup_profile(&self.file)?).map_err(strongroom::Error::from)?;
         let options = app.options()?.allow_unlocked_memory(self.allow_unlocked_memory);
         let bar = progress::spinner("verifying and restoring");

@@ -567,7 +567,7 @@ fn opening_without_an_anchor_or_over_one_is_recorded() {
 
     let anchor = strongroom_log::Anchor::parse(&fs::read(place.folder.path().join("anchor")).unwrap()).unwrap();
     let config = Config { device: place.uri.to_string(), ..Config::default() };
-    let restore = Restore::new(config, "the disk burnt", anna).unwrap();
+    let restore = Restore::new(config, "the disk burnt", anna).unwrap().keep_anchors();
     let to = Deployment::at(place.folder.path().join("restored"));
     let restored = Strongroom::restore(&backup, &to, place.device().unwrap(), restore, OpenOptions::default());
     let room = block_on(restored).unwrap().0;

@@ -287,6 +287,11 @@ fn a_restore_replaces_what_an_anchor_remembers_and_records_it() {
         args.iter().map(String::as_str).collect()
     }
 
+    // Whose they shall be has to be said.
+    place.refused(&refs(&restore("unsaid", &[])), b"", 5, "SR-ANCHOR-CHOICE");
+    assert!(!place.path("unsaid/strongroom.db").exists());
+    assert_eq!(remembered(&place, "other/anchor"), before);
+
     // A drill leaves the anchors of the deployment alone.
     place.ok(&refs(&restore("drill", &["--no-anchors"])));
     place.ok(&refs(&restore("drill-2", &["--anchor", "other/drill"])));
@@ -297,12 +302,12 @@ fn a_restore_replaces_what_an_anchor_remembers_and_records_it() {
 
     // Missing: refused before anything is in its place.
     fs::rename(place.path("other/anchor"), place.path("other/aside")).unwrap();
-    place.refused(&refs(&restore("restored", &[])), b"", 9, "SR-ANCHOR-MISSING");
+    place.refused(&refs(&restore("restored", &["--keep-anchors"])), b"", 9, "SR-ANCHOR-MISSING");
     assert!(!place.path("restored/strongroom.db").exists());
     fs::rename(place.path("other/aside"), place.path("other/anchor")).unwrap();
 
     let before = remembered(&place, "other/anchor");
-    place.ok(&refs(&restore("restored", &[])));
+    place.ok(&refs(&restore("restored", &["--keep-anchors"])));
     let after = read(&place, "other/anchor");
     assert_eq!(after.origin().generation(), 2);
     // The deployment that the backup was made of is behind now.
@@ -378,7 +383,8 @@ fn a_token_remembers_too() {
     place.ok(&["backup", "create", "backup"]);
     put(&place, "3");
     let to = place.path("restored").display().to_string();
-    place.ok(&["--data", &to, "backup", "restore", "backup", "--reason", "a drill", "--device", &place.device]);
+    let restore = ["--data", &to, "backup", "restore", "backup", "--reason", "a drill", "--device", &place.device];
+    place.ok(&[&restore[..], &["--keep-anchors"]].concat());
     place.refused(&["status"], b"", 8, "SR-AUDIT-ROLLED-BACK");
     place.ok(&["--data", &to, "anchor", "remove", "device"]);
     place.ok(&["--data", &to, "anchor", "add", "device"]);

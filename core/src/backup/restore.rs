@@ -22,7 +22,18 @@ pub struct Restore {
     config: Config,
     reason: String,
     context: Context,
-    anchors: Option<Vec<AnchorPlace>>,
+    anchors: Anchors,
+}
+
+/// Which anchors a restored deployment gets.
+#[derive(Clone, Debug)]
+enum Anchors {
+    /// Nobody has said: only a backup without any is restored.
+    Unsaid,
+    /// Those that the backup names.
+    Kept,
+    /// These, whose files are made.
+    These(Vec<AnchorPlace>),
 }
 
 impl Restore {
@@ -36,14 +47,23 @@ impl Restore {
         if !fits || reason.chars().any(char::is_control) {
             return Err(Error::new(Code::LabelInvalid).detail("the reason of a restore"));
         }
-        Ok(Self { config, reason: reason.to_owned(), context, anchors: None })
+        Ok(Self { config, reason: reason.to_owned(), context, anchors: Anchors::Unsaid })
     }
 
-    /// Gives the restored deployment these anchors, or none; their files are made. Default: those that the backup names,
-    /// which then remember the restored deployment and no longer the one that the backup was made of.
+    /// Gives the restored deployment these anchors, or none; their files are made. For a drill beside the deployment that
+    /// the backup was made of. Default: a backup that names anchors is refused, until this or [`Restore::keep_anchors`] says
+    /// whose they shall be.
     #[must_use]
     pub fn anchors(mut self, anchors: Vec<AnchorPlace>) -> Self {
-        self.anchors = Some(anchors);
+        self.anchors = Anchors::These(anchors);
+        self
+    }
+
+    /// Gives it those that the backup names: they remember the restored deployment from then on, and the one that the
+    /// backup was made of opens no more.
+    #[must_use]
+    pub fn keep_anchors(mut self) -> Self {
+        self.anchors = Anchors::Kept;
         self
     }
 }
@@ -96,7 +116,8 @@ impl Strongroom {
             Self::open_store(Arc::clone(&store), Arc::clone(&device), options.clone(), Some(&restore.reason), None)
                 .await?;
         let receipt = room.open_generation(&restore).await;
-        let options = options.restored(Restored { context: restore.context, makes: restore.anchors.is_some() });
+        let options = options
+            .restored(Restored { context: restore.context, makes: matches!(restore.anchors, Anchors::These(_)) });
         let anchors = room.anchors_to_begin(&store, deployment, &options);
         room.close()?;
         drop(store);
@@ -125,8 +146,11 @@ impl Strongroom {
                 step.line.detail = Some(reason);
                 step.line.row = Some(change_of(&row));
                 step.changes.push(Change::UpdateDeployment(row));
-                if let Some(anchors) = &anchors {
-                    replace_anchors(step, anchors)?;
+                match &anchors {
+                    Anchors::Kept => {}
+                    Anchors::These(anchors) => replace_anchors(step, anchors)?,
+                    Anchors::Unsaid if from_settings(&step.tenant.settings)?.is_empty() => {}
+                    Anchors::Unsaid => return Err(Code::AnchorsUnsaid.into()),
                 }
                 Ok(())
             })

@@ -80,6 +80,7 @@ codes! {
     AnchorExists "SR-ANCHOR-EXISTS" Conflict "there is such an anchor, or a file where it should go" "name another file; nothing is overwritten";
     AnchorNotFound "SR-ANCHOR-NOT-FOUND" Absent "the deployment has no such anchor" "list them with `strongroom anchor list`";
     AnchorNameInvalid "SR-ANCHOR-NAME-INVALID" Invalid "the name of an anchor is not valid" "use device, or file: and an absolute path of at most 1,024 bytes, outside of the data folder";
+    AnchorsUnsaid "SR-ANCHOR-CHOICE" Invalid "the backup names anchors, and nothing says whose they shall be" "give --keep-anchors if the restored deployment takes the place of the one that was backed up, which then opens no more; for a drill beside it --no-anchors, or --anchor with another file";
     AnchorLimit "SR-ANCHOR-LIMIT" Limited "the deployment has the most anchors allowed" "remove one first; there can be 8";
     QueryInvalid "SR-AUDIT-QUERY-INVALID" Invalid "the query is not valid" "give an act such as secret.get, and a beginning that is before the end; times are RFC 3339 or an age such as 2h";
     IndexWrong "SR-AUDIT-INDEX-WRONG" Integrity "an index of the audit log is not that of its lines" "queries may miss lines: build it anew with `strongroom audit check-index --repair`, and ask who changed the database";
