@@ -22,8 +22,8 @@ pub(super) const PAGE_BYTES: u32 = 4_096;
 pub(super) const BUSY_MILLIS: u64 = 5_000;
 /// How long a writer waits for its turn among all processes.
 pub(super) const BEGIN_WAIT_MAX: Duration = Duration::from_secs(10);
-/// Pause between two tries for the turn, at least and at most, in microseconds.
-const BEGIN_PAUSE_MICROS: (u64, u64) = (100, 2_000);
+/// Pause between two tries for a lock, at least and at most, in microseconds.
+const PAUSE_MICROS: (u64, u64) = (100, 2_000);
 /// Page cache of the writing connection, in KiB.
 const WRITER_CACHE_KIB: i32 = 16 * 1024;
 /// Page cache of every other connection, in KiB.
@@ -107,7 +107,10 @@ fn settle(connection: &Connection, role: Role) -> Result<(), Fault> {
 
     if let Role::Writer(_) = role {
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-        let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        // The change of a new file takes it alone, and SQLite does not wait for that.
+        let mode: String = try_until(BEGIN_WAIT_MAX, || {
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        })?;
         if mode != "wal" {
             return Err(Error::new(Code::StoreUnavailable).detail("no write-ahead log on this file system").into());
         }
@@ -129,24 +132,28 @@ fn settle(connection: &Connection, role: Role) -> Result<(), Fault> {
 /// SQLite's own waiting doubles its pauses up to 100 ms, so that among writers who commit every half
 /// millisecond the one who has waited longest tries least. Here all who wait try equally often.
 pub(super) fn begin_immediate(connection: &Connection, wait_max: Duration) -> Result<(), Fault> {
-    let since = Instant::now();
     connection.busy_timeout(Duration::ZERO)?;
-    let begun = loop {
-        match connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([])) {
-            Ok(_) => break Ok(()),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                if since.elapsed() >= wait_max {
-                    break Err(error);
-                }
-                let (least, most) = BEGIN_PAUSE_MICROS;
+    let begun = try_until(wait_max, || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]));
+    connection.busy_timeout(Duration::from_millis(BUSY_MILLIS))?;
+    begun.map(|_| ()).map_err(Fault::from)
+}
+
+/// Tries again, after short pauses of random length, as long as somebody else holds the lock.
+fn try_until<T>(wait_max: Duration, take: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let since = Instant::now();
+    loop {
+        match take() {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && since.elapsed() < wait_max =>
+            {
+                let (least, most) = PAUSE_MICROS;
                 let chance = RandomState::new().build_hasher().finish();
                 thread::sleep(Duration::from_micros(least + chance % (most - least)));
             }
-            Err(error) => break Err(error),
+            done => return done,
         }
-    };
-    connection.busy_timeout(Duration::from_millis(BUSY_MILLIS))?;
-    begun.map_err(Fault::from)
+    }
 }
 
 /// Refuses a folder whose locks or shared memory do not hold between machines.

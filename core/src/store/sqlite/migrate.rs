@@ -44,10 +44,14 @@ pub(super) fn bring_up_to_date(
     known: &[Migration],
     keep: &dyn Fn(u32) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let present = applied(connection, known)?;
+    // Another process may be at it: what is there, and whose it is, is asked of one moment.
+    let moment = connection.unchecked_transaction()?;
+    let present = applied(&moment, known)?;
     if present == 0 {
-        refuse_foreign(connection)?;
-    } else if present < known.len() {
+        refuse_foreign(&moment)?;
+    }
+    moment.finish()?;
+    if 0 < present && present < known.len() {
         keep(known[present - 1].number)?;
     }
     for (index, migration) in known.iter().enumerate().skip(present) {

@@ -9,7 +9,13 @@ mod schema;
 mod upkeep;
 
 use std::{
-    cell::Cell, ffi::OsStr, io::Write, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, sync::Arc,
+    cell::Cell,
+    ffi::OsStr,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
+    sync::{Arc, Barrier},
 };
 
 use rusqlite::types::Value;
@@ -177,17 +183,25 @@ fn an_interrupted_create_is_finished_by_open() {
     let ground = Ground::new();
     ground.thief().execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (a); DROP TABLE t").unwrap();
     append(&SqliteStore::open(&ground.path, Maintenance::Inline).unwrap(), 1).unwrap();
+}
 
-    // Two processes at once.
-    let ground = Ground::new();
-    fs::write(&ground.path, "").unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| append(&SqliteStore::open(&ground.path, Maintenance::Inline).unwrap(), 1).unwrap());
-        }
-    });
-    let head = SqliteStore::open(&ground.path, Maintenance::Inline).unwrap().snapshot().unwrap().head().unwrap();
-    assert_eq!(head.unwrap().commits, 4);
+#[test]
+fn an_interrupted_create_is_finished_once_by_all_who_open_at_once() {
+    for _ in 0..20 {
+        let ground = Ground::new();
+        fs::write(&ground.path, "").unwrap();
+        let start = Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    append(&SqliteStore::open(&ground.path, Maintenance::Inline).unwrap(), 1).unwrap();
+                });
+            }
+        });
+        let head = SqliteStore::open(&ground.path, Maintenance::Inline).unwrap().snapshot().unwrap().head().unwrap();
+        assert_eq!(head.unwrap().commits, 4);
+    }
 }
 
 #[test]
