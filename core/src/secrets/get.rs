@@ -68,7 +68,7 @@ impl Secrets {
 
 /// Opens one version of a secret whose row was checked.
 pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<(SecretValue, Timestamp)> {
-    let found = step.snapshot.version(step.tenant.number, &row.id, version)?;
+    let found = step.snapshot.version(step.tenant.number, row, version)?;
     let stored = match found {
         Some(stored) => stored,
         // There was such a version, and nothing removes one alone: somebody did.

@@ -48,7 +48,7 @@ impl Secrets {
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 let mut versions = Vec::new();
                 let mut expected = (1..=row.latest).rev();
-                for stored in step.snapshot.versions(step.tenant.number, &row.id)? {
+                for stored in step.snapshot.versions(step.tenant.number, &row)? {
                     step.keys.check_row(&stored)?;
                     if expected.next() != Some(stored.version) {
                         return Err(mismatch());

@@ -114,10 +114,10 @@ pub trait Snapshot {
     fn folders_in(&mut self, tenant: TenantNumber, parent_hash: &IndexHash, limit: usize) -> Result<Vec<FolderRow>>;
     /// The candidate for a folder.
     fn folder(&mut self, tenant: TenantNumber, name_hash: &IndexHash) -> Result<Option<FolderRow>>;
-    /// One version.
-    fn version(&mut self, tenant: TenantNumber, secret: &ObjectId, version: u64) -> Result<Option<VersionRow>>;
-    /// All versions, newest first.
-    fn versions(&mut self, tenant: TenantNumber, secret: &ObjectId) -> Result<Vec<VersionRow>>;
+    /// One version of a secret.
+    fn version(&mut self, tenant: TenantNumber, secret: &SecretRow, version: u64) -> Result<Option<VersionRow>>;
+    /// All versions of a secret, newest first.
+    fn versions(&mut self, tenant: TenantNumber, secret: &SecretRow) -> Result<Vec<VersionRow>>;
     /// The candidates for a label, `limit` at most.
     fn secrets_labelled(
         &mut self,

@@ -219,8 +219,8 @@ pass_through! {
     folder_entries(tenant: TenantNumber, parent_hash: &IndexHash) -> u64;
     folders_in(tenant: TenantNumber, parent_hash: &IndexHash, limit: usize) -> Vec<FolderRow>;
     folder(tenant: TenantNumber, name_hash: &IndexHash) -> Option<FolderRow>;
-    version(tenant: TenantNumber, secret: &ObjectId, version: u64) -> Option<VersionRow>;
-    versions(tenant: TenantNumber, secret: &ObjectId) -> Vec<VersionRow>;
+    version(tenant: TenantNumber, secret: &SecretRow, version: u64) -> Option<VersionRow>;
+    versions(tenant: TenantNumber, secret: &SecretRow) -> Vec<VersionRow>;
     secrets_labelled(tenant: TenantNumber, label_hash: &IndexHash, limit: usize) -> Vec<SecretRow>;
     secrets_after(tenant: TenantNumber, after: Option<&ObjectId>, limit: usize) -> Vec<SecretRow>;
     folders_after(tenant: TenantNumber, after: Option<&IndexHash>, limit: usize) -> Vec<FolderRow>;

@@ -120,7 +120,7 @@ fn compare_secret(
     mut logged: LoggedSecret,
 ) -> Result<()> {
     found.compare(logged.row.as_ref(), row, path, None);
-    for version in step.snapshot.versions(step.tenant.number, &row.id)? {
+    for version in step.snapshot.versions(step.tenant.number, row)? {
         let number = Some(version.version);
         let line = logged.versions.remove(&version.version);
         if found.authentic(step.keys, &version, path, number) {

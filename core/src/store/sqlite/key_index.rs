@@ -169,34 +169,58 @@ pub(super) fn put_progress(connection: &Connection, upto: u64) -> Result<(), Fau
 pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
     let enough = if idle { RUN_LINES } else { TAIL_LINES_URGENT };
     loop {
-        let (from, last, rows) = {
-            let reader = store.reader()?;
-            let work = || {
-                let (from, last) = (progress(&reader)?, last_line(&reader)?);
-                let due = last.saturating_sub(from) >= enough;
-                let rows = due.then(|| rows_of_run(&reader, from / RUN_LINES)).transpose()?;
-                Ok((from, last, rows))
-            };
-            work().map_err(|fault| store.place.blame(fault))?
-        };
-        let Some(rows) = rows else { return Ok(false) };
-        let urgent = last - from >= TAIL_LINES_MAX;
+        let Some(built) = build(store, enough)? else { return Ok(false) };
+        let urgent = built.last - built.from >= TAIL_LINES_MAX;
         let lease = match store.writer.lease_now()? {
             Some(lease) => lease,
+            None if urgent => store.writer()?,
             // Somebody writes, and calls again after that.
-            None if !urgent => return Ok(true),
-            None => store.writer()?,
+            None => {
+                store.upkeep.keep(built);
+                return Ok(true);
+            }
         };
         let wait_max = if urgent { BEGIN_WAIT_MAX } else { Duration::ZERO };
-        match commit_run(&lease, from, &rows, wait_max) {
-            Err(fault) if fault.is_busy() && !urgent => return Ok(true),
+        match commit_run(&lease, built.from, &built.rows, wait_max) {
+            Err(fault) if fault.is_busy() && !urgent => {
+                store.upkeep.keep(built);
+                return Ok(true);
+            }
             done => done.map_err(|fault| store.place.blame(fault))?,
         }
-        let left = last.saturating_sub((from / RUN_LINES + 1) * RUN_LINES);
+        let left = built.last.saturating_sub((built.from / RUN_LINES + 1) * RUN_LINES);
         if left < TAIL_LINES_MAX {
             return Ok(left >= enough);
         }
     }
+}
+
+/// The rows of a run that are not stored yet. Lines never change, so they stay right until they are.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// Lines that were indexed.
+    from: u64,
+    /// Lines that there were.
+    last: u64,
+    rows: Rows,
+}
+
+/// The next run, if there are lines enough: the one that was built before and found no turn, if there is one.
+fn build(store: &SqliteStore, enough: u64) -> Result<Option<Built>> {
+    let kept = store.upkeep.take_kept();
+    let reader = store.reader()?;
+    let work = || {
+        let (from, last) = (progress(&reader)?, last_line(&reader)?);
+        if last.saturating_sub(from) < enough {
+            return Ok(None);
+        }
+        let rows = match kept {
+            Some(kept) if kept.from == from => kept.rows,
+            _ => rows_of_run(&reader, from / RUN_LINES)?,
+        };
+        Ok(Some(Built { from, last, rows }))
+    };
+    work().map_err(|fault| store.place.blame(fault))
 }
 
 /// Rows and progress together, unless another process was faster.

@@ -4,7 +4,10 @@
 //! write-ahead log is copied into the database on a connection of its own, which holds off no writer. So
 //! `maintain` may be called from the thread that writes or from any other.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use rusqlite::{Connection, params};
 
@@ -12,6 +15,7 @@ use super::{
     Maintenance, SqliteStore,
     connection::{BEGIN_WAIT_MAX, PAGE_BYTES, begin_immediate},
     fault::Fault,
+    key_index::{self, Built},
     pool::Lease,
     rows::{count, many, number},
 };
@@ -42,18 +46,32 @@ const WAL_PAGES_MAX: u64 = WAL_BYTES_MAX / PAGE_BYTES as u64;
 pub(super) struct Upkeep {
     /// Pages of the write-ahead log at which to try next to begin it anew.
     pub(super) wal_restart_pages: AtomicU64,
+    /// A run of the index by keys that found no turn to be written.
+    run: Mutex<Option<Built>>,
+}
+
+impl Upkeep {
+    /// Keeps a run for the next call.
+    pub(super) fn keep(&self, run: Built) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    }
+
+    /// The run that an earlier call kept.
+    pub(super) fn take_kept(&self) -> Option<Built> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { wal_restart_pages: AtomicU64::new(WAL_PAGES_MAX) }
+        Self { wal_restart_pages: AtomicU64::new(WAL_PAGES_MAX), run: Mutex::new(None) }
     }
 }
 
 /// One slice of everything. Whether there is more to do.
 pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
     let Some(maintenance) = store.maintenance else { return Ok(false) };
-    let lines_left = index(store, idle)? | super::key_index::maintain(store, idle)?;
+    let lines_left = index(store, idle)? | key_index::maintain(store, idle)?;
     let pages_left = match maintenance {
         Maintenance::Background => tend_wal(store, idle)?,
         Maintenance::Inline => false,

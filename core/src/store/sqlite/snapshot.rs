@@ -25,7 +25,7 @@ use crate::{
 macro_rules! chain {
     () => {
         "WITH RECURSIVE chain (seq) AS (
-             SELECT newest FROM secrets WHERE tenant = ?1 AND id = ?2
+             SELECT newest FROM secrets WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2
              UNION ALL
              SELECT row.before FROM chain JOIN secret_versions AS row ON row.seq = chain.seq
              WHERE row.before < row.seq AND row.tenant = ?1 AND row.secret = ?2
@@ -133,37 +133,38 @@ impl<Mode> Snapshot for Session<'_, Mode> {
         self.read(|db| one(db, sql, params![tenant.0, &name_hash[..]]))
     }
 
-    fn version(&mut self, tenant: TenantNumber, secret: &ObjectId, version: u64) -> Result<Option<VersionRow>> {
+    fn version(&mut self, tenant: TenantNumber, secret: &SecretRow, version: u64) -> Result<Option<VersionRow>> {
         let newest = concat!(
             "SELECT ",
             columns!(secret_versions),
-            " FROM secret_versions WHERE seq = (SELECT newest FROM secrets WHERE tenant = ?1 AND id = ?2)
-              AND tenant = ?1 AND secret = ?2 AND version = ?3"
+            " FROM secret_versions
+              WHERE seq = (SELECT newest FROM secrets WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2)
+              AND tenant = ?1 AND secret = ?2 AND version = ?4"
         );
         let older = concat!(
             chain!(),
             "SELECT ",
             columns!(secret_versions),
             " FROM chain JOIN secret_versions USING (seq)
-              WHERE tenant = ?1 AND secret = ?2 AND version = ?3 LIMIT 1"
+              WHERE tenant = ?1 AND secret = ?2 AND version = ?4 LIMIT 1"
         );
         // What cannot be stored is not there.
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
-        let params = params![tenant.0, &secret.as_bytes()[..], version];
+        let params = params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..], version];
         self.read(|db| match one(db, newest, params)? {
             None => one(db, older, params),
             found => Ok(found),
         })
     }
 
-    fn versions(&mut self, tenant: TenantNumber, secret: &ObjectId) -> Result<Vec<VersionRow>> {
+    fn versions(&mut self, tenant: TenantNumber, secret: &SecretRow) -> Result<Vec<VersionRow>> {
         let sql = concat!(
             chain!(),
             "SELECT ",
             columns!(secret_versions),
             " FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2 ORDER BY seq DESC"
         );
-        self.read(|db| many(db, sql, params![tenant.0, &secret.as_bytes()[..]]))
+        self.read(|db| many(db, sql, params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..]]))
     }
 
     fn secrets_labelled(

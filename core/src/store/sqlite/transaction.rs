@@ -314,7 +314,7 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
 
 /// Revision 1 is a new row, and any other replaces the one before it.
 ///
-/// A secret that stays where it is leaves the two indexes alone: naming their columns in an `UPDATE`
+/// A secret that stays where it is leaves its key and the indexes alone: naming their columns in an `UPDATE`
 /// rewrites them, changed or not.
 fn put_secret_row(
     db: &Connection,
@@ -356,7 +356,7 @@ fn put_secret_row(
     let stays = execute(
         "UPDATE secrets SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
          previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16,
-         newest = ?17 WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1 AND name_hash = ?3 AND parent_hash = ?4",
+         newest = ?17 WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2 AND revision = ?15 - 1 AND parent_hash = ?4",
     )?;
     if stays > 0 {
         return Ok(guarded(stays));
@@ -388,7 +388,7 @@ fn add_version(db: &Connection, tenant: TenantNumber, secret: &SecretRow, row: &
         "INSERT INTO secret_versions
          (before, tenant, secret, version, state, created_at, expires_at, value, revision, mac)
          SELECT newest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM secrets
-         WHERE tenant = ?1 AND id = ?2 AND revision = ?10 AND name_hash = ?11 AND parent_hash = ?12",
+         WHERE tenant = ?1 AND name_hash = ?11 AND id = ?2 AND revision = ?10 AND parent_hash = ?12",
     )?;
     let rows = insert.execute(params![
         tenant.0,

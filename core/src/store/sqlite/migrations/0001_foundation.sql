@@ -35,7 +35,7 @@ CREATE TABLE tenants (
     mac          BLOB    NOT NULL CHECK (length(mac) = 32)
 ) STRICT;
 
--- Keyed by tenant, then by a UUIDv7, so that what is created together lies together.
+-- Keyed by what a secret is found by: to get or put one is one way down the tree.
 CREATE TABLE secrets (
     tenant      INTEGER NOT NULL REFERENCES tenants (number),
     id          BLOB    NOT NULL CHECK (length(id) = 16),
@@ -54,11 +54,11 @@ CREATE TABLE secrets (
     revision    INTEGER NOT NULL,
     mac         BLOB    NOT NULL CHECK (length(mac) = 32),
     newest      INTEGER,
-    PRIMARY KEY (tenant, id)
+    PRIMARY KEY (tenant, name_hash)
 ) STRICT, WITHOUT ROWID;
 
-CREATE UNIQUE INDEX secrets_by_name ON secrets (tenant, name_hash);
-CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash);
+CREATE UNIQUE INDEX secrets_by_id ON secrets (tenant, id);
+CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash, id);
 
 -- Append only, like the lines below, and for the same reason: versions kept in the order of their secrets
 -- cost a commit a page for each, and splits. `secrets.newest` is the `seq` of a secret's newest version,

@@ -236,6 +236,8 @@ fn plans_use_the_indexes_they_are_meant_to() {
     let store = ground.store(Maintenance::Background);
     let reader = store.reader().unwrap();
     for (sql, want) in [
+        ("SELECT name FROM secrets WHERE tenant = ?1 AND name_hash = ?2", "PRIMARY KEY (tenant=? AND name_hash=?)"),
+        ("SELECT name FROM secrets WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3", "secrets_by_id"),
         ("SELECT id FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY id LIMIT ?3", "secrets_by_parent"),
         ("SELECT count(*) FROM secrets WHERE tenant = ?1 AND parent_hash = ?2", "COVERING INDEX secrets_by_parent"),
         ("SELECT id FROM epochs WHERE closed = 0 ORDER BY id", "epochs_open"),
