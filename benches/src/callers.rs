@@ -1,12 +1,12 @@
 //! Put and get by 1, 16, 64 and 256 callers, durable and audited, beside plain SQLite.
 //!
-//! A caller is a thread of its own that waits for each reply (`pollster::block_on`) and then calls
-//! again. A put is a new version of a secret that is there already; a get opens the current version.
+//! A caller waits for each reply and then calls again: as a thread of its own (`pollster::block_on`), or as a task
+//! of one tokio runtime, as in a service. A put is a new version of a secret that is there already; a get opens the current version.
 //! Everything runs in rounds, ours and plain in turn, and each figure is a median of its rounds.
 
 use std::{
     path::Path,
-    sync::Barrier,
+    sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
 };
@@ -21,8 +21,52 @@ use crate::{
     sample::{median, nanos, percentile},
 };
 
-/// How many callers there are in turn.
-const CALLERS: [usize; 4] = [1, 16, 64, 256];
+/// What the callers do.
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Put,
+    Get,
+}
+
+const OPERATIONS: [Operation; 2] = [Operation::Put, Operation::Get];
+
+impl Operation {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+        }
+    }
+}
+
+/// What the callers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Threads,
+    Tasks,
+}
+
+impl Kind {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Threads => "threads",
+            Self::Tasks => "tasks",
+        }
+    }
+}
+
+/// How many callers there are in turn, and of which kind.
+const CALLERS: [(usize, Kind); 6] = [
+    (1, Kind::Threads),
+    (16, Kind::Threads),
+    (64, Kind::Threads),
+    (64, Kind::Tasks),
+    (256, Kind::Threads),
+    (256, Kind::Tasks),
+];
+/// The most there are.
+const CALLERS_MAX: usize = 256;
 /// Appends with a sync, in each round.
 const SYNCS: usize = 200;
 
@@ -50,6 +94,7 @@ impl Load {
 pub(crate) struct Row {
     pub(crate) operation: &'static str,
     pub(crate) callers: usize,
+    pub(crate) kind: Kind,
     pub(crate) per_second: f64,
     pub(crate) p50_ns: f64,
     pub(crate) p99_ns: f64,
@@ -76,8 +121,8 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    pub(crate) fn row(&self, operation: &str, callers: usize) -> Option<&Row> {
-        self.rows.iter().find(|row| row.operation == operation && row.callers == callers)
+    pub(crate) fn row(&self, operation: &str, callers: usize, kind: Kind) -> Option<&Row> {
+        self.rows.iter().find(|row| row.operation == operation && row.callers == callers && row.kind == kind)
     }
 }
 
@@ -91,8 +136,7 @@ struct Stretches {
 
 pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Callers> {
     let bench = Bench::make(folder)?;
-    let callers: Vec<Caller> =
-        (0..CALLERS[CALLERS.len() - 1]).map(|number| bench.caller(number)).collect::<Result<_>>()?;
+    let callers: Arc<[Caller]> = (0..CALLERS_MAX).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     every(&callers, |caller| caller.prepare())?;
     every(&callers[..1], |caller| caller.get(0))?;
     let (get_row_bytes, put_row_bytes) = row_bytes(&bench)?;
@@ -109,13 +153,13 @@ pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Callers> {
     for _ in 0..rounds {
         probe.measure(SYNCS)?;
         for (at, stretches) in stretches.iter_mut().enumerate() {
-            let (count, kind) = (CALLERS[at / 2], at % 2);
-            stretches.plain.push(plains[kind].run(count, time)?);
+            let ((count, kind), operation) = (CALLERS[at / 2], OPERATIONS[at % 2]);
+            stretches.plain.push(plains[at % 2].run(count, time)?);
             let before = bench.counts()?;
-            stretches.ours.push(if kind == 0 {
-                run(&callers[..count], time, Caller::put)?
-            } else {
-                run(&callers[..count], time, Caller::get)?
+            stretches.ours.push(match (kind, operation) {
+                (Kind::Threads, Operation::Put) => run(&callers[..count], time, Caller::put)?,
+                (Kind::Threads, Operation::Get) => run(&callers[..count], time, Caller::get)?,
+                (Kind::Tasks, operation) => run_tasks(&callers, count, time, operation)?,
             });
             let after = bench.counts()?;
             // The first of the two questions for the counts is among the second's.
@@ -135,8 +179,9 @@ fn summary(stretches: &[Stretches], at: usize) -> Row {
         median(own.ours.iter().zip(plain).map(|(ours, plain)| ours.per_second() / plain.per_second()).collect())
     };
     Row {
-        operation: ["put", "get"][at % 2],
-        callers: CALLERS[at / 2],
+        operation: OPERATIONS[at % 2].word(),
+        callers: CALLERS[at / 2].0,
+        kind: CALLERS[at / 2].1,
         per_second: of(&own.ours, &Load::per_second),
         p50_ns: of(&own.ours, &at_part(0.5)),
         p99_ns: of(&own.ours, &at_part(0.99)),
@@ -181,6 +226,35 @@ pub(crate) fn run(
             times.extend(thread.join().map_err(|_| "a caller panicked")??);
         }
         Result::Ok(Load::new(times.len() as u64, begin.elapsed(), times))
+    })
+}
+
+/// So many callers at once, for this long, as tasks of one runtime with a thread for each core.
+fn run_tasks(callers: &Arc<[Caller]>, count: usize, time: Duration, operation: Operation) -> Result<Load> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
+    let begin = Instant::now();
+    let work = |at: usize| {
+        let callers = Arc::clone(callers);
+        async move {
+            let mut times = Vec::with_capacity(1 << 14);
+            while begin.elapsed() < time {
+                let since = Instant::now();
+                match operation {
+                    Operation::Put => callers[at].put_soon(times.len() as u64).await?,
+                    Operation::Get => callers[at].get_soon(times.len() as u64).await?,
+                }
+                times.push(nanos(since));
+            }
+            Result::<Vec<u64>>::Ok(times)
+        }
+    };
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..count).map(|at| tokio::spawn(work(at))).collect();
+        let mut times = Vec::new();
+        for task in tasks {
+            times.extend(task.await??);
+        }
+        Ok(Load::new(times.len() as u64, begin.elapsed(), times))
     })
 }
 

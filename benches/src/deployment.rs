@@ -84,16 +84,26 @@ impl Caller {
     }
 
     /// Puts a new version of the secret whose turn it is.
-    pub(crate) fn put(&self, call: u64) -> Result<()> {
+    pub(crate) async fn put_soon(&self, call: u64) -> Result<()> {
         let value = SecretValue::binary(vec![0x61; VALUE_BYTES])?;
-        block_on(self.secrets.put(self.path(call), value, Put::default()))?;
+        self.secrets.put(self.path(call), value, Put::default()).await?;
         Ok(())
     }
 
     /// Gets the current version of the secret whose turn it is.
-    pub(crate) fn get(&self, call: u64) -> Result<()> {
-        block_on(self.secrets.get(self.path(call), Get::current()))?;
+    pub(crate) async fn get_soon(&self, call: u64) -> Result<()> {
+        self.secrets.get(self.path(call), Get::current()).await?;
         Ok(())
+    }
+
+    /// [`Self::put_soon`], waiting for it.
+    pub(crate) fn put(&self, call: u64) -> Result<()> {
+        block_on(self.put_soon(call))
+    }
+
+    /// [`Self::get_soon`], waiting for it.
+    pub(crate) fn get(&self, call: u64) -> Result<()> {
+        block_on(self.get_soon(call))
     }
 
     fn path(&self, call: u64) -> &SecretPath {

@@ -4,7 +4,10 @@
 
 use serde::Serialize;
 
-use crate::report::{Report, rate, time};
+use crate::{
+    callers::Kind,
+    report::{Report, rate, time},
+};
 
 /// One line of the last table.
 #[derive(Debug, Serialize)]
@@ -71,7 +74,7 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
     let sync = load.sync.p50_ns as f64;
     let bound = 1.5 * sync + 200_000.0;
     for (operation, what) in [("put", "put, 1 caller, p50"), ("get", "get, 1 caller, p50")] {
-        let Some(row) = load.row(operation, 1) else { continue };
+        let Some(row) = load.row(operation, 1, Kind::Threads) else { continue };
         table.push(Expectation {
             what,
             expected: format!("≤ 1.5 f + 0.2 ms = {}", time(bound)),
@@ -80,8 +83,13 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
             binds: format!("plain SQLite's commit of one row is {} of it; the rest is ours", time(row.plain_p50_ns)),
         });
     }
-    for (operation, what) in [("put", "put, 64 callers"), ("get", "get, 64 callers")] {
-        let Some(row) = load.row(operation, 64) else { continue };
+    for (operation, kind, what) in [
+        ("put", Kind::Tasks, "put, 64 callers (tasks)"),
+        ("get", Kind::Tasks, "get, 64 callers (tasks)"),
+        ("put", Kind::Threads, "put, 64 callers (threads)"),
+        ("get", Kind::Threads, "get, 64 callers (threads)"),
+    ] {
+        let Some(row) = load.row(operation, 64, kind) else { continue };
         table.push(Expectation {
             what,
             expected: "≥ 4 × plain SQLite, 1 row/transaction".to_owned(),
@@ -94,7 +102,7 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
             ),
         });
     }
-    if let Some(row) = load.row("get", 1) {
+    if let Some(row) = load.row("get", 1, Kind::Threads) {
         let ratio = row.p50_ns / row.plain_p50_ns;
         table.push(Expectation {
             what: "goal: get, 1 caller, p50",
@@ -104,9 +112,9 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
             binds: "two threads are woken on the way to the disk and one on the way back".to_owned(),
         });
     }
-    if let Some(row) = load.row("get", 256) {
+    if let Some(row) = load.row("get", 256, Kind::Tasks) {
         table.push(Expectation {
-            what: "goal: get, 256 callers",
+            what: "goal: get, 256 callers (tasks)",
             expected: "≥ 0.35 × plain, 256 rows/transaction".to_owned(),
             measured: format!("{:.2} × ({}/s)", row.ratio, rate(row.per_second)),
             met: row.ratio >= 0.35,

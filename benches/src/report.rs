@@ -123,15 +123,16 @@ fn write_callers(f: &mut fmt::Formatter<'_>, load: &Callers) -> fmt::Result {
     )?;
     writeln!(
         f,
-        "  {:<9} {:>8} {:>9} {:>9} {:>11} | {:>10} {:>9} {:>9} | {:>6} {:>9}",
+        "  {:<17} {:>8} {:>9} {:>9} {:>11} | {:>10} {:>9} {:>9} | {:>6} {:>9}",
         "callers", "ops/s", "p50", "p99", "lines/commit", "plain/s", "p50", "p99", "ours", "to 1 row"
     )?;
     for row in &load.rows {
         writeln!(
             f,
-            "  {} {:<5} {:>8} {:>9} {:>9} {:>12.1} | {:>10} {:>9} {:>9} | {:>4.2} × {:>7.2} ×",
+            "  {} {:>5} {:<7} {:>8} {:>9} {:>9} {:>12.1} | {:>10} {:>9} {:>9} | {:>4.2} × {:>7.2} ×",
             row.operation,
             row.callers,
+            row.kind.word(),
             rate(row.per_second),
             time(row.p50_ns),
             time(row.p99_ns),
