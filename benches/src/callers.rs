@@ -1,8 +1,8 @@
 //! Put and get by 1, 16, 64 and 256 callers, durable and audited, beside plain SQLite.
 //!
 //! A caller waits for each reply and then calls again: as a thread of its own (`pollster::block_on`), or as a task
-//! of one tokio runtime, as in a service. A put is a new version of a secret that is there already; a get opens the current version.
-//! Everything runs in rounds, ours and plain in turn, and each figure is a median of its rounds.
+//! of one tokio runtime, as in a service. A put is a new version of a secret that is there already; a get opens the
+//! current version. Everything runs in rounds, ours and plain in turn, and each figure is a median of its rounds.
 
 use std::{
     path::Path,
@@ -65,8 +65,6 @@ const CALLERS: [(usize, Kind); 6] = [
     (256, Kind::Threads),
     (256, Kind::Tasks),
 ];
-/// The most there are.
-const CALLERS_MAX: usize = 256;
 /// Appends with a sync, in each round.
 const SYNCS: usize = 200;
 
@@ -136,7 +134,8 @@ struct Stretches {
 
 pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Callers> {
     let bench = Bench::make(folder)?;
-    let callers: Arc<[Caller]> = (0..CALLERS_MAX).map(|number| bench.caller(number)).collect::<Result<_>>()?;
+    let most = CALLERS.iter().map(|(count, _)| *count).max().unwrap_or(0);
+    let callers: Arc<[Caller]> = (0..most).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     every(&callers, |caller| caller.prepare())?;
     every(&callers[..1], |caller| caller.get(0))?;
     let (get_row_bytes, put_row_bytes) = row_bytes(&bench)?;

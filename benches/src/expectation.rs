@@ -84,10 +84,10 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
         });
     }
     for (operation, kind, what) in [
-        ("put", Kind::Tasks, "put, 64 callers (tasks)"),
-        ("get", Kind::Tasks, "get, 64 callers (tasks)"),
-        ("put", Kind::Threads, "put, 64 callers (threads)"),
-        ("get", Kind::Threads, "get, 64 callers (threads)"),
+        ("put", Kind::Tasks, "put, 64 tasks"),
+        ("get", Kind::Tasks, "get, 64 tasks"),
+        ("put", Kind::Threads, "put, 64 threads"),
+        ("get", Kind::Threads, "get, 64 threads"),
     ] {
         let Some(row) = load.row(operation, 64, kind) else { continue };
         table.push(Expectation {
@@ -114,7 +114,7 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
     }
     if let Some(row) = load.row("get", 256, Kind::Tasks) {
         table.push(Expectation {
-            what: "goal: get, 256 callers (tasks)",
+            what: "goal: get, 256 tasks",
             expected: "≥ 0.35 × plain, 256 rows/transaction".to_owned(),
             measured: format!("{:.2} × ({}/s)", row.ratio, rate(row.per_second)),
             met: row.ratio >= 0.35,
