@@ -491,6 +491,35 @@ fn what_failed_and_yet_was_done_is_recorded_once_and_the_log_goes_on() {
 }
 
 #[test]
+fn what_a_disk_did_not_take_is_told_to_nobody_and_nothing_is_built_on_it() {
+    let mut world = World::new();
+    let mut whole = 0;
+    for (number, case) in OPERATIONS.iter().enumerate() {
+        let caller = Caller::new(number);
+        let on = On::new(&world.room, "acme", &caller.context, world.place.folder.path());
+        world.store.fail(Step::Sync, 1, Failure::NotDone(Code::StoreUnavailable));
+        let error = (case.done)(&on).expect_err(case.act);
+        assert_eq!((error.code(), world.store.pending()), (Code::StoreUnavailable, 0), "{}", case.act);
+        assert!(!on.file("bundle").exists() && !on.file("backup").exists(), "{}", case.act);
+        // An anchor's sync may have been the one that failed: then not even a line is there.
+        let (lines, all) = (world.new_lines(), lines_when_done(case));
+        let expected = &all[..lines.len().min(if has_intent(case) { 1 } else { all.len() })];
+        caller.demand(case.act, &lines, expected);
+        whole += usize::from(!lines.is_empty());
+
+        let refused = block_on(on.secrets.get(&path("app/key"), Get::current())).unwrap_err();
+        assert_eq!(refused.code(), Code::StoreUnavailable, "{}", case.act);
+        assert!(world.new_lines().is_empty(), "{}", case.act);
+        world.store.open_again();
+        let next = block_on(on.secrets.get(&path("app/key"), Get::current())).unwrap();
+        assert!(next.value.matches(&text("1")));
+        caller.demand("the next operation", &world.new_lines(), &[(Log::Acme, "secret.get", "ok")]);
+        world.demand_that_the_log_verifies();
+    }
+    assert!(2 * whole > OPERATIONS.len(), "{whole}: the anchors had nearly all of them");
+}
+
+#[test]
 fn init_is_recorded_and_where_there_is_a_deployment_it_changes_nothing() {
     let (place, room) = Place::software();
     let first = block_on(room.admin(operator()).audit().show(0, 1)).unwrap();

@@ -8,7 +8,7 @@
 //! second half takes the power away too. The child's SQLite runs on a layer that keeps, beside the real
 //! files, a second folder with what a disk is sure to have: a write gets there at the sync after it, and no
 //! earlier. After the kill that folder is opened in place of the real one. As the negative control the layer
-//! swallows the syncs, which leaves SQLite with `synchronous=OFF`: then the same checker must find
+//! swallows the syncs, all of them or only the store's own after a commit: then the same checker must find
 //! acknowledged values missing.
 #![cfg(unix)]
 
@@ -26,6 +26,7 @@ use std::{
 
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
+use power::Syncs;
 use strongroom::{Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Strongroom, Version};
 
 const THREADS: usize = 4;
@@ -44,7 +45,11 @@ fn child_writes_until_killed() {
     }
     match child::argument("CHILD_POWER").as_str() {
         "" => {}
-        syncs => power::keep_what_a_disk_has(Path::new(&child::argument("CHILD_DISK")), syncs == "honest"),
+        syncs => {
+            let syncs =
+                [Syncs::All, Syncs::OnlySqlites, Syncs::None].into_iter().find(|one| format!("{one:?}") == syncs);
+            power::keep_what_a_disk_has(Path::new(&child::argument("CHILD_DISK")), syncs.unwrap());
+        }
     }
     let room = child::open();
     let run = child::argument("CHILD_RUN");
@@ -195,7 +200,7 @@ fn what_was_acknowledged_survives_the_loss_of_power() {
     let cuts = std::env::var("STRONGROOM_POWER_CUTS").map_or(POWER_CUTS, |cuts| cuts.parse().unwrap());
     let (mut hit, mut total) = (0, 0);
     for run in 0..cuts {
-        let (killed, findings) = power_cut(run, "honest");
+        let (killed, findings) = power_cut(run, Syncs::All);
         assert!(findings.is_empty(), "cut {run}: {findings:#?}");
         hit += usize::from(killed.under_way > 0);
         total += killed.acknowledged.len();
@@ -207,13 +212,20 @@ fn what_was_acknowledged_survives_the_loss_of_power() {
 /// The negative control: without syncs the same cut loses what was acknowledged, and the checker says so.
 #[test]
 fn the_checker_notices_a_disk_that_does_not_sync() {
-    let (killed, findings) = power_cut(0, "swallowed");
+    let (killed, findings) = power_cut(0, Syncs::None);
     println!("{} acknowledged puts, {} findings, such as: {}", killed.acknowledged.len(), findings.len(), findings[0]);
     assert_eq!(findings.len(), 2 * killed.acknowledged.len(), "each value and each line: {findings:#?}");
 }
 
+/// SQLite syncs only at checkpoints: what is acknowledged between two of them rests on the store's own syncs.
+#[test]
+fn the_checker_notices_a_store_that_does_not_sync() {
+    let (killed, findings) = power_cut(0, Syncs::OnlySqlites);
+    println!("{} acknowledged puts, {} findings, such as: {}", killed.acknowledged.len(), findings.len(), findings[0]);
+}
+
 /// Lets a child write, takes the power away, and checks what the disk is sure to have.
-fn power_cut(run: usize, syncs: &str) -> (Killed, Vec<String>) {
+fn power_cut(run: usize, syncs: Syncs) -> (Killed, Vec<String>) {
     let place = place();
     let disk = place.folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
@@ -221,7 +233,7 @@ fn power_cut(run: usize, syncs: &str) -> (Killed, Vec<String>) {
         let file = entry.unwrap().path();
         std::fs::copy(&file, disk.join(file.file_name().unwrap())).unwrap();
     }
-    let killed = write_and_kill(&place, run, syncs, &disk);
+    let killed = write_and_kill(&place, run, &format!("{syncs:?}"), &disk);
     let left = Deployment::at(&disk);
     let device = place.uri.open(&left.profile().unwrap()).unwrap();
     let room = block_on(Strongroom::open(&left, device)).unwrap();

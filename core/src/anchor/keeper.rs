@@ -289,6 +289,7 @@ fn head(facts: &Facts) -> Result<Anchor> {
     let damaged = |what: &str| Error::new(Code::StoreDamaged).detail(what);
     let mut snapshot = facts.store.snapshot()?;
     let head = snapshot.head()?.ok_or_else(|| damaged("there is no head"))?;
+    facts.store.sync()?;
     if head.generation != facts.origin.generation() {
         return Err(Error::new(Code::StoreUnavailable).detail("another log generation was opened"));
     }

@@ -17,6 +17,7 @@ mod replay;
 mod sequencer;
 mod state;
 mod stats;
+mod syncer;
 mod upkeep;
 mod view;
 mod watch;

@@ -49,6 +49,10 @@ pub(crate) struct Queue {
 struct Waiting {
     by_tenant: HashMap<TenantNumber, VecDeque<Job>>,
     turns: VecDeque<TenantNumber>,
+    /// How many jobs wait.
+    jobs: usize,
+    /// With fewer the writer does not begin yet; with one at least it does.
+    worthwhile: usize,
     /// The writer has nothing to do, and nobody has woken it yet.
     asleep: bool,
     closed: bool,
@@ -69,21 +73,18 @@ impl Queue {
         if jobs.len() == 1 {
             waiting.turns.push_back(tenant);
         }
-        let wake = std::mem::take(&mut waiting.asleep);
-        drop(waiting);
-        if wake {
-            self.came.notify_one();
-        }
+        waiting.jobs += 1;
+        self.wake(waiting);
     }
 
     /// Takes what waits, up to the limits of one commit.
     pub(crate) fn take(&self, patience: Duration) -> Taken {
         let mut waiting = self.lock();
-        if waiting.turns.is_empty() && !waiting.closed {
+        if !waiting.is_worthwhile() {
             waiting.asleep = true;
             let (woken, _) = self
                 .came
-                .wait_timeout_while(waiting, patience, |waiting| waiting.turns.is_empty() && !waiting.closed)
+                .wait_timeout_while(waiting, patience, |waiting| !waiting.is_worthwhile())
                 .unwrap_or_else(PoisonError::into_inner);
             waiting = woken;
             waiting.asleep = false;
@@ -111,10 +112,34 @@ impl Queue {
             bytes += job.write.bytes();
             jobs.push(job);
         }
+        waiting.jobs -= jobs.len();
         match (jobs.is_empty(), waiting.closed) {
             (false, _) => Taken::Jobs(jobs),
             (true, true) => Taken::Closed,
             (true, false) => Taken::Idle,
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().turns.is_empty()
+    }
+
+    /// Has the writer wait until so many jobs do.
+    pub(crate) fn gather(&self, jobs: usize) {
+        let mut waiting = self.lock();
+        waiting.worthwhile = jobs;
+        self.wake(waiting);
+    }
+
+    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wake = waiting.asleep && waiting.is_worthwhile();
+        if wake {
+            waiting.asleep = false;
+        }
+        drop(waiting);
+        if wake {
+            self.came.notify_one();
         }
     }
 
@@ -126,6 +151,13 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// Whether the writer has something to do.
+    fn is_worthwhile(&self) -> bool {
+        self.closed || self.jobs >= self.worthwhile.max(1)
     }
 }
 

@@ -107,7 +107,8 @@ impl Sequencer {
         Arc::clone(&self.store)
     }
 
-    /// Makes these writes durable, in this order, in one commit: each is recorded, or stale.
+    /// Commits these writes, in this order, in one transaction: each is recorded, or stale. Nobody may hear of it before
+    /// [`Store::sync`].
     pub(crate) fn commit(&mut self, writes: &[&Write]) -> Result<Vec<Written>> {
         for _ in 0..EPOCH_ATTEMPTS {
             let opening = self.next_epoch()?;
@@ -132,10 +133,10 @@ impl Sequencer {
         }
         let (id, line) = (epoch.id, self.closing_line(epoch.id, &epoch.certificate)?);
         let close = [(Some(Change::CloseEpoch { id, checkpoint: None }), line)];
-        let closed = self.commit_once(&[], None, &close);
+        let closed = self.commit_once(&[], None, &close).and_then(|_| self.store.sync());
         self.epoch = None;
         self.state = None;
-        closed.map(drop)
+        closed
     }
 
     /// Writes a line of the system about itself: that it did something, or could not.
@@ -144,7 +145,7 @@ impl Sequencer {
         for _ in 0..EPOCH_ATTEMPTS {
             let opening = self.next_epoch()?;
             match self.commit_once(&[], opening, &[(None, line.clone())]) {
-                Ok(Some(_)) => return Ok(()),
+                Ok(Some(_)) => return self.store.sync(),
                 Ok(None) => self.state = None,
                 Err(error) => {
                     self.state = None;

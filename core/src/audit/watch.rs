@@ -51,7 +51,12 @@ impl Watch {
     /// `StoreDamaged` if a line cannot be read; what keeps anybody from the log, such as `TenantClosed`.
     pub async fn more(&mut self) -> Result<Vec<AuditEntry>> {
         let (query, seen) = (self.query.clone(), self.seen);
-        let (entries, seen) = self.audit.room.read_on(&self.audit.target, move |step| look(step, &query, seen)).await?;
+        let room = &self.audit.room;
+        let (entries, seen) = room.read_on(&self.audit.target, move |step| look(step, &query, seen)).await?;
+        if !entries.is_empty() {
+            // They are committed, but perhaps not durable yet: nobody may have seen what a power cut takes back.
+            room.readers.run(|store| store.sync()).await?;
+        }
         self.seen = seen;
         Ok(entries)
     }

@@ -1,7 +1,7 @@
 //! The writer: the one thread of a process that commits.
 //!
-//! It takes what waits, commits it at once, answers, and looks again: the commit before is the only
-//! timer there is.
+//! It takes what waits, commits it at once, hands the answers to the syncer, and looks again: the sync under way is the
+//! only timer there is.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,6 +16,7 @@ use std::{
 use super::{
     Sequencer, Write,
     queue::{Answer, Job, Queue, Taken},
+    syncer::Syncer,
     upkeep::Upkeep,
 };
 use crate::{
@@ -45,7 +46,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("strongroom-writer".to_owned())
             .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| run(&own, sequencer, &anchors)));
+                let ended = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&own), sequencer, anchors)));
                 // Whatever happened, nobody may wait for a thread that is gone.
                 own.close();
                 while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
@@ -87,7 +88,8 @@ impl Drop for Writer {
     }
 }
 
-fn run(queue: &Queue, mut sequencer: Sequencer, anchors: &Keepers) -> Result<()> {
+fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>) -> Result<()> {
+    let syncer = Syncer::start(sequencer.store(), Arc::clone(&anchors), Arc::clone(&queue))?;
     let mut upkeep = Upkeep::start(sequencer.store())?;
     let mut disk = Disk::new(sequencer.store());
     loop {
@@ -97,9 +99,8 @@ fn run(queue: &Queue, mut sequencer: Sequencer, anchors: &Keepers) -> Result<()>
                 anchors.committed();
             }
             Taken::Jobs(jobs) => {
-                commit(&mut sequencer, &mut disk, jobs);
+                commit(&mut sequencer, &mut disk, &syncer, &queue, jobs);
                 upkeep.committed();
-                anchors.committed();
             }
             Taken::Idle => upkeep.idle(),
             Taken::Closed => return sequencer.close(),
@@ -150,14 +151,13 @@ impl Disk {
     }
 }
 
-fn commit(sequencer: &mut Sequencer, disk: &mut Disk, jobs: Vec<Job>) {
+fn commit(sequencer: &mut Sequencer, disk: &mut Disk, syncer: &Syncer, queue: &Queue, jobs: Vec<Job>) {
     let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
     let outcome = sequencer.commit(&writes);
     match outcome {
         Ok(written) => {
-            for (job, written) in jobs.into_iter().zip(written) {
-                (job.answer)(Ok(written));
-            }
+            let answers = jobs.into_iter().map(|job| job.answer).zip(written).collect();
+            syncer.push(answers, queue.is_empty());
         }
         Err(error) => {
             if error.code() == Code::StoreFull {

@@ -37,6 +37,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Dropping it undoes everything.
     fn begin(&self) -> Result<Box<dyn Transaction + '_>>;
 
+    /// Makes durable, on the disk, what was committed before this call, by whatever process. Any thread may call it while
+    /// others commit. After an error nobody knows what of it the disk has: this store then begins no transaction any more,
+    /// and has to be opened again.
+    fn sync(&self) -> Result<()>;
+
     /// Does a bounded slice of housekeeping outside any commit: indexes that lag, the write-ahead log.
     /// `idle` says that nobody waits. Returns whether there is more to do. Any thread may call it, as long as that
     /// thread holds no transaction.
@@ -289,6 +294,7 @@ pub trait Transaction: Snapshot {
     fn keep_checkpoint(&mut self, epoch: u32, checkpoint: &[u8]) -> Result<()>;
     /// Ends the open generation and begins the next: heads of all logs, head and history.
     fn open_generation(&mut self, open: &OpenGeneration<'_>) -> Result<()>;
-    /// Makes it all durable. When this returns `Ok`, the change survives a crash of the machine.
+    /// Makes it all visible to everybody, whole. It survives the end of this process; a crash of the machine only once
+    /// [`Store::sync`] was called after it.
     fn commit(self: Box<Self>) -> Result<()>;
 }

@@ -27,6 +27,8 @@ pub enum Step {
     Snapshot,
     /// [`Store::begin`].
     Begin,
+    /// [`Store::sync`].
+    Sync,
     /// [`Store::maintain`].
     Maintain,
     /// [`Store::repair_index`].
@@ -71,6 +73,8 @@ struct Script {
     /// Each step with the calls to go until it fails.
     cues: Vec<(Step, u64, Failure)>,
     calls: Vec<Step>,
+    /// A sync failed.
+    broken: bool,
 }
 
 impl FaultyStore {
@@ -79,10 +83,16 @@ impl FaultyStore {
         Self { inner, plan: Plan::default() }
     }
 
-    /// The `nth` call of this step from now on fails, 1 being the next; those after it do not.
+    /// The `nth` call of this step from now on fails, 1 being the next; those after it do not. After a failed
+    /// [`Step::Sync`] each transaction and each sync is refused, as by every store.
     pub fn fail(&self, step: Step, nth: u64, failure: Failure) {
         assert!(nth > 0, "1 is the next call");
         self.plan.script(|script| script.cues.push((step, nth, failure)));
+    }
+
+    /// Makes it as it is when it has been opened again, after a failed sync.
+    pub fn open_again(&self) {
+        self.plan.script(|script| script.broken = false);
     }
 
     /// How often a step was called, failed calls included.
@@ -116,8 +126,12 @@ impl Plan {
     fn play<T>(&self, step: Step, call: impl FnOnce() -> Result<T>) -> Result<T> {
         let failure = self.script(|script| {
             script.calls.push(step);
+            if script.broken && matches!(step, Step::Begin | Step::Sync) {
+                return Some(Failure::NotDone(Code::StoreUnavailable));
+            }
             script.cues.iter_mut().filter(|cue| cue.0 == step).for_each(|cue| cue.1 -= 1);
             let due = script.cues.iter().position(|cue| cue.0 == step && cue.1 == 0)?;
+            script.broken |= step == Step::Sync;
             Some(script.cues.remove(due).2)
         });
         let error = |code| Error::new(code).detail(format!("{step:?} failed as told"));
@@ -138,6 +152,10 @@ impl Store for FaultyStore {
         self.plan.play(Step::Begin, || {
             Ok(Box::new(FaultyTransaction { inner: self.inner.begin()?, plan: &self.plan }) as Box<dyn Transaction>)
         })
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.plan.play(Step::Sync, || self.inner.sync())
     }
 
     fn maintain(&self, idle: bool) -> Result<bool> {
@@ -295,6 +313,22 @@ mod tests {
             assert_eq!(applied == Applied::Stale, done, "{step:?} {failure:?}");
             assert!(store.calls(step) >= 2);
         }
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_begun_until_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        store.begin().unwrap().commit().unwrap();
+        store.fail(Step::Sync, 1, Failure::NotDone(Code::StoreFull));
+        assert_eq!(store.sync().unwrap_err().code(), Code::StoreFull);
+        for refused in [store.sync().err(), store.begin().err()] {
+            assert_eq!(refused.unwrap().code(), Code::StoreUnavailable);
+        }
+        assert!(store.snapshot().is_ok(), "it may be looked at");
+        store.open_again();
+        store.begin().unwrap().commit().unwrap();
+        store.sync().unwrap();
     }
 
     #[test]

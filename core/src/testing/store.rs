@@ -56,6 +56,7 @@ pub const CHECKS: &[Check] = &[
     ("a snapshot stays what it is", snapshots),
     ("one writes at a time", exclusion),
     ("writers of two processes lose nothing", taking_turns),
+    ("a sync waits for no transaction", syncing),
     ("a transaction that is dropped leaves nothing", dropping),
     ("a number too large is refused", numbers),
     ("a store that is sound says so", soundness),
@@ -1036,6 +1037,25 @@ fn taking_turns(Pair { store, other }: &Pair) {
     assert_eq!((head.commits, head.last_seq), (3 * COMMITS, 9 * COMMITS));
     assert_eq!(view.commits(0, usize::MAX).unwrap().len(), 300);
     assert_eq!(view.lines(0, usize::MAX).unwrap().len(), 900);
+}
+
+fn syncing(Pair { store, other }: &Pair) {
+    store.sync().expect("with nothing to sync");
+    furnish(&**store);
+    for store in [store, other] {
+        let mut writing = store.begin().unwrap();
+        assert_eq!(writing.apply(&[Change::OpenEpoch(epoch_row(1))]).unwrap(), Applied::Done);
+        // What is under way is of no concern to it, nor to another process.
+        thread::scope(|scope| scope.spawn(|| store.sync()).join().unwrap()).unwrap();
+        other.sync().unwrap();
+        drop(writing);
+        assert!(store.snapshot().unwrap().epochs(0, 1).unwrap().is_empty());
+    }
+    let mut writing = store.begin().unwrap();
+    assert_eq!(writing.apply(&[Change::OpenEpoch(epoch_row(1))]).unwrap(), Applied::Done);
+    writing.commit().unwrap();
+    assert_eq!(other.snapshot().unwrap().epochs(0, 1).unwrap().len(), 1, "seen before it is durable");
+    store.sync().unwrap();
 }
 
 fn dropping(Pair { store, other }: &Pair) {

@@ -4,6 +4,9 @@
 //! real file as before, and is remembered; at a sync of that file what is remembered is written to the file
 //! of the same name in the `disk` folder. What never was synced never gets there.
 //!
+//! The store syncs the write-ahead log itself, through a descriptor of its own. So `fdatasync` is ours too in this
+//! program: the linker prefers a program's own function to that of the C library.
+//!
 //! It is simpler than a disk: writes without a sync are all lost, where a disk may keep some of them in any
 //! order; and the shared-memory file needs no care, because SQLite builds it anew.
 
@@ -32,7 +35,7 @@ type Delete = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, c_int) 
 
 struct Layer {
     disk: PathBuf,
-    honest: bool,
+    syncs: Syncs,
     real_open: Open,
     real_delete: Delete,
     /// By the address of SQLite's handle.
@@ -54,9 +57,17 @@ enum Change {
 
 static LAYER: OnceLock<Layer> = OnceLock::new();
 
-/// From here on this process's SQLite files are watched, and `disk` gets what was synced: or, if the syncs
-/// are not `honest`, nothing at all.
-pub(crate) fn keep_what_a_disk_has(disk: &Path, honest: bool) {
+/// Which syncs reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Syncs {
+    All,
+    /// Those within SQLite, and not those of the store after a commit.
+    OnlySqlites,
+    None,
+}
+
+/// From here on this process's SQLite files are watched, and `disk` gets what these syncs bring there.
+pub(crate) fn keep_what_a_disk_has(disk: &Path, syncs: Syncs) {
     // SAFETY: the default VFS is there for the life of the process, and so is the copy. Nothing else uses
     // SQLite yet.
     unsafe {
@@ -65,7 +76,7 @@ pub(crate) fn keep_what_a_disk_has(disk: &Path, honest: bool) {
         let mut copy = Box::new(ptr::read(real));
         let layer = Layer {
             disk: disk.to_owned(),
-            honest,
+            syncs,
             real_open: copy.xOpen.unwrap(),
             real_delete: copy.xDelete.unwrap(),
             files: Mutex::default(),
@@ -119,7 +130,7 @@ unsafe extern "C" fn open(
 unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, sync_folder: c_int) -> c_int {
     // SAFETY: SQLite's own arguments.
     let (result, name) = unsafe { ((layer().real_delete)(vfs, name, sync_folder), CStr::from_ptr(name)) };
-    if result == ffi::SQLITE_OK && layer().honest {
+    if result == ffi::SQLITE_OK && layer().syncs != Syncs::None {
         let name = Path::new(name.to_str().unwrap()).file_name().unwrap();
         let _ = fs::remove_file(layer().disk.join(name));
     }
@@ -162,21 +173,45 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     let (real, name) = watched(file);
-    if !layer().honest {
+    if layer().syncs == Syncs::None {
         // As with `synchronous=OFF`, where SQLite would not even have called.
         return ffi::SQLITE_OK;
     }
-    // Under the lock, so that two syncs of one file keep their order.
+    reaches_disk(&name);
+    // SAFETY: SQLite's own arguments.
+    unsafe { real.xSync.unwrap()(file, flags) }
+}
+
+/// Writes what is remembered of a file to the disk. Under the lock, so that two syncs of one file keep their order.
+fn reaches_disk(name: &str) {
     let mut unsynced = UNSYNCED.lock().unwrap();
-    let changes = unsynced.get_or_insert_default().remove(&name).unwrap_or_default();
-    let disk = File::options().create(true).truncate(false).write(true).open(layer().disk.join(&name)).unwrap();
+    let changes = unsynced.get_or_insert_default().remove(name).unwrap_or_default();
+    if changes.is_empty() {
+        return;
+    }
+    let disk = File::options().create(true).truncate(false).write(true).open(layer().disk.join(name)).unwrap();
     for change in changes {
         match change {
             Change::Write { at, bytes } => disk.write_all_at(&bytes, at).unwrap(),
             Change::Truncate { bytes } => disk.set_len(bytes).unwrap(),
         }
     }
-    drop(unsynced);
-    // SAFETY: SQLite's own arguments.
-    unsafe { real.xSync.unwrap()(file, flags) }
+}
+
+/// In place of the C library's. Files that SQLite did not open have nothing that is remembered.
+// SAFETY: the one function of this name in this program, with the signature that POSIX gives it.
+#[unsafe(no_mangle)]
+extern "C" fn fdatasync(file: c_int) -> c_int {
+    let Some(layer) = LAYER.get() else { return really(file) };
+    if layer.syncs != Syncs::All {
+        return 0;
+    }
+    let path = fs::read_link(format!("/proc/self/fd/{file}")).unwrap();
+    reaches_disk(path.file_name().unwrap().to_str().unwrap());
+    really(file)
+}
+
+fn really(file: c_int) -> c_int {
+    // SAFETY: a system call that takes a number; a wrong one is an error.
+    unsafe { libc::syscall(libc::SYS_fdatasync, file) }.try_into().unwrap()
 }

@@ -115,7 +115,8 @@ fn settle(connection: &Connection, role: Role) -> Result<(), Fault> {
             return Err(Error::new(Code::StoreUnavailable).detail("no write-ahead log on this file system").into());
         }
     }
-    connection.pragma_update(None, "synchronous", "full")?;
+    // No sync within a commit: see [`super::sync`].
+    connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;

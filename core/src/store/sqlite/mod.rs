@@ -19,6 +19,7 @@ mod reserve;
 mod reserve;
 mod rows;
 mod snapshot;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -41,6 +42,7 @@ use self::{
     migrate::MIGRATIONS,
     pool::{Lease, Pool},
     snapshot::{Reading, Session},
+    sync::Wal,
     transaction::Writing,
 };
 use super::{IndexPart, Reserve, Snapshot, Store, StoreFacts, Transaction};
@@ -58,6 +60,7 @@ pub struct SqliteStore {
     /// `None` if nothing is ever written.
     maintenance: Option<Maintenance>,
     upkeep: Upkeep,
+    wal: Wal,
     readers: Pool,
     housekeeper: Pool,
     writer: Pool,
@@ -119,6 +122,7 @@ impl SqliteStore {
         Ok(Self {
             maintenance: None,
             upkeep: Upkeep::default(),
+            wal: Wal::default(),
             readers: pool(&place, READERS_MAX, Role::Still).with(reader),
             housekeeper: never(),
             writer: never(),
@@ -136,6 +140,7 @@ impl SqliteStore {
         Ok(Self {
             maintenance: Some(maintenance),
             upkeep: Upkeep::default(),
+            wal: Wal::default(),
             readers: pool(&place, READERS_MAX, Role::Reader),
             housekeeper: pool(&place, 1, Role::Housekeeper),
             writer: pool(&place, 1, Role::Writer(maintenance)).with(writer),
@@ -177,7 +182,12 @@ impl Store for SqliteStore {
     }
 
     fn begin(&self) -> Result<Box<dyn Transaction + '_>> {
+        self.wal.check()?;
         Ok(Box::new(Session::<Writing>::begin(self, self.writer()?)?))
+    }
+
+    fn sync(&self) -> Result<()> {
+        if self.maintenance.is_some() { self.wal.sync(&self.place) } else { Ok(()) }
     }
 
     fn maintain(&self, idle: bool) -> Result<bool> {

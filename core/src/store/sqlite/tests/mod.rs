@@ -6,6 +6,7 @@ mod key_index;
 mod measure;
 mod media;
 mod schema;
+mod sync;
 mod upkeep;
 
 use std::{
@@ -115,7 +116,7 @@ fn every_pragma_is_really_set() {
     for (pragma, want) in [
         ("application_id", [i64::from(connection::APPLICATION_ID); 4]),
         ("page_size", [4_096; 4]),
-        ("synchronous", [2; 4]),
+        ("synchronous", [1; 4]),
         ("secure_delete", [1; 4]),
         ("foreign_keys", [1; 4]),
         ("trusted_schema", [0; 4]),
