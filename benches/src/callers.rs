@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     Effort, Result,
-    deployment::{Bench, Caller},
+    deployment::{Bench, Caller, TENANTS},
     machine::{SyncProbe, SyncTime},
     plain::Plain,
     sample::{median, nanos, percentile},
@@ -133,7 +133,7 @@ struct Stretches {
 }
 
 pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Callers> {
-    let bench = Bench::make(folder)?;
+    let bench = Bench::make(folder, TENANTS)?;
     let most = CALLERS.iter().map(|(count, _)| *count).max().unwrap_or(0);
     let callers: Arc<[Caller]> = (0..most).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     every(&callers, |caller| caller.prepare())?;

@@ -10,7 +10,7 @@ use strongroom::{
 
 use crate::Result;
 
-/// Tenants that the callers share.
+/// Tenants that the callers share, where nothing else is said.
 pub(crate) const TENANTS: usize = 16;
 /// Secrets that each caller puts and gets in turn.
 const SECRETS_PER_CALLER: usize = 16;
@@ -21,6 +21,7 @@ pub(crate) const VALUE_BYTES: usize = 100;
 pub(crate) struct Bench {
     pub(crate) room: Strongroom,
     pub(crate) deployment: Deployment,
+    tenants: usize,
 }
 
 /// What one caller works with: a tenant, and secrets nobody else puts.
@@ -30,8 +31,8 @@ pub(crate) struct Caller {
 }
 
 impl Bench {
-    /// Makes one in this folder.
-    pub(crate) fn make(folder: &Path) -> Result<Self> {
+    /// Makes one in this folder, with so many tenants.
+    pub(crate) fn make(folder: &Path, tenants: usize) -> Result<Self> {
         let deployment = Deployment::at(folder.join("data"));
         let config = Config { device: software_uri(folder)?, allow_unlocked_memory: true, ..Config::default() };
         let (room, _) = block_on(strongroom_hsm::initialize(
@@ -42,18 +43,18 @@ impl Bench {
             operator()?,
             OpenOptions::default(),
         ))?;
-        let bench = Self { room, deployment };
-        for number in 0..TENANTS {
+        let bench = Self { room, deployment, tenants };
+        for number in 0..tenants {
             block_on(bench.admin()?.create_tenant(&tenant(number).parse()?))?;
         }
         Ok(bench)
     }
 
-    /// Opens the one in this folder.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    /// Opens the one in this folder, which has so many tenants.
+    pub(crate) fn open(folder: &Path, tenants: usize) -> Result<Self> {
         let deployment = Deployment::at(folder.join("data"));
         let room = block_on(strongroom_hsm::open_deployment(&deployment, OpenOptions::default()))?;
-        Ok(Self { room, deployment })
+        Ok(Self { room, deployment, tenants })
     }
 
     pub(crate) fn admin(&self) -> Result<Admin> {
@@ -63,7 +64,7 @@ impl Bench {
     /// The caller of this number. Its secrets are there after [`Caller::prepare`].
     pub(crate) fn caller(&self, number: usize) -> Result<Caller> {
         let context = Context::new(Actor::service("bench")?);
-        let secrets = self.room.tenant(&tenant(number % TENANTS).parse()?).acting_as(context).secrets();
+        let secrets = self.room.tenant(&tenant(number % self.tenants).parse()?).acting_as(context).secrets();
         let paths = (0..SECRETS_PER_CALLER)
             .map(|secret| format!("prod/caller-{number}/secret-{secret}").parse())
             .collect::<std::result::Result<_, _>>()?;

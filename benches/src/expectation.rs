@@ -43,6 +43,13 @@ pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
             binds: "a look into each run of 4,096 lines, and the lines beyond the index".to_owned(),
         });
         table.push(Expectation {
+            what: "goal: start-up",
+            expected: "≤ 2 s at 10 M lines".to_owned(),
+            measured: format!("{} at {} lines", time(found.open_ns as f64), rate(found.lines as f64)),
+            met: found.open_ns <= 2_000_000_000,
+            binds: "the heads of all logs, and the passphrase's Argon2id".to_owned(),
+        });
+        table.push(Expectation {
             what: "goal: a line on disk",
             expected: "≤ 850 B with all indexes".to_owned(),
             measured: format!("{:.0} B", found.bytes_per_line),
@@ -50,6 +57,7 @@ pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
             binds: "the line itself, and what of a page it leaves empty".to_owned(),
         });
     }
+    steady(report, &mut table);
     table
 }
 
@@ -122,4 +130,23 @@ fn callers(report: &Report, table: &mut Vec<Expectation>) {
                 .to_owned(),
         });
     }
+}
+
+fn steady(report: &Report, table: &mut Vec<Expectation>) {
+    let Some(found) = &report.steady else { return };
+    let apart = found.p99_ns.saturating_sub(found.p50_ns) as f64;
+    table.push(Expectation {
+        what: "goal: 32 callers, p99",
+        expected: "within 5 ms of p50".to_owned(),
+        measured: format!("{} apart", time(apart)),
+        met: apart <= 5e6,
+        binds: "a sync that waits behind a checkpoint's".to_owned(),
+    });
+    table.push(Expectation {
+        what: "goal: no stall",
+        expected: format!("none over 20 f + 50 ms = {}", time(found.stall_ns as f64)),
+        measured: format!("{}, longest {}", found.stalls, time(found.longest_ns as f64)),
+        met: found.stalls == 0,
+        binds: "a sync that waits behind a checkpoint's".to_owned(),
+    });
 }

@@ -13,6 +13,7 @@ mod queries;
 mod report;
 mod sample;
 mod seal;
+mod steady;
 mod syncs;
 mod verification;
 
@@ -40,7 +41,10 @@ struct Arguments {
     /// Lines of the log that is queried. Default: 1,000,000, or 100,000 if it is to be brief.
     #[arg(long)]
     lines: Option<u64>,
-    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification, queries.
+    /// Minutes of steady load. Default: 1, or a few seconds if it is to be brief.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification, queries, steady.
     filter: Option<String>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -98,7 +102,7 @@ fn main() -> Result<()> {
     }
     let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("strongroom-bench-").tempdir_in(parent)?;
-    let report = measure(effort, folder.path(), arguments.filter.as_deref().unwrap_or(""), arguments.lines)?;
+    let report = measure(effort, folder.path(), &arguments)?;
     match arguments.output {
         Output::Text => print!("{report}"),
         Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
@@ -107,7 +111,8 @@ fn main() -> Result<()> {
 }
 
 /// Each part in a folder of its own, one after the other.
-fn measure(effort: Effort, folder: &Path, filter: &str, lines: Option<u64>) -> Result<Report> {
+fn measure(effort: Effort, folder: &Path, arguments: &Arguments) -> Result<Report> {
+    let filter = arguments.filter.as_deref().unwrap_or("");
     let machine = Machine::look(folder);
     let mut probe = SyncProbe::in_folder(folder)?;
     probe.measure(if effort.is_quick() { 100 } else { 500 })?;
@@ -121,6 +126,7 @@ fn measure(effort: Effort, folder: &Path, filter: &str, lines: Option<u64>) -> R
         syncs: None,
         verification: None,
         queries: None,
+        steady: None,
         expectations: Vec::new(),
         notes: Vec::new(),
     };
@@ -156,7 +162,10 @@ fn measure(effort: Effort, folder: &Path, filter: &str, lines: Option<u64>) -> R
         report.verification = Some(verification::measure(effort)?);
     }
     if let Some(own) = part("queries")? {
-        report.queries = Some(queries::measure(effort, &own, lines)?);
+        report.queries = Some(queries::measure(effort, &own, arguments.lines)?);
+    }
+    if let Some(own) = part("steady")? {
+        report.steady = Some(steady::measure(effort, &own, arguments.minutes)?);
     }
     let load: f64 = report.machine.load_before.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
     let sync_ns = report.callers.as_ref().map_or(report.sync.p50_ns, |callers| callers.sync.p50_ns);

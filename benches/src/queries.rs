@@ -53,6 +53,8 @@ pub(crate) struct Queries {
     /// What the writers reached, and at what they were held.
     pub(crate) writes_per_second: f64,
     pub(crate) written_per_second: f64,
+    /// Opening the deployment, its passphrase's Argon2id too.
+    pub(crate) open_ns: u64,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn measure(effort: Effort, folder: &Path, lines: Option<u64>) -> Resu
         Effort::Quick => (lines.unwrap_or(100_000), 40),
         Effort::Full => (lines.unwrap_or(1_000_000), 200),
     };
-    let bench = Bench::make(folder)?;
+    let bench = Bench::make(folder, TENANTS)?;
     let writers: Vec<Caller> = (0..WRITERS).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     writers.iter().try_for_each(Caller::prepare)?;
     furnish(&bench)?;
@@ -80,7 +82,9 @@ pub(crate) fn measure(effort: Effort, folder: &Path, lines: Option<u64>) -> Resu
     let (span, request) = fill(&file, &made_of, lines)?;
     let (bytes_per_line, line_bytes, tables) = sizes(&file)?;
 
-    let bench = Bench::open(folder)?;
+    let begin = Instant::now();
+    let bench = Bench::open(folder, TENANTS)?;
+    let open_ns = nanos(begin);
     let writers: Vec<Caller> = (0..WRITERS).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     let time = Duration::from_millis(if effort.is_quick() { 500 } else { 3_000 });
     let most = run(&writers, time, Caller::get)?.per_second();
@@ -93,7 +97,16 @@ pub(crate) fn measure(effort: Effort, folder: &Path, lines: Option<u64>) -> Resu
         Ok(())
     })?;
     bench.room.close()?;
-    Ok(Queries { lines, bytes_per_line, line_bytes, tables, writes_per_second: most, written_per_second, rows })
+    Ok(Queries {
+        lines,
+        bytes_per_line,
+        line_bytes,
+        tables,
+        writes_per_second: most,
+        written_per_second,
+        open_ns,
+        rows,
+    })
 }
 
 fn actor(number: usize) -> Result<Actor> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     callers::Callers, expectation::Expectation, keys::Keys, machine::Machine, machine::SyncTime, queries::Queries,
-    seal::Sealing, syncs::Syncs, verification::Verification,
+    seal::Sealing, steady::Steady, syncs::Syncs, verification::Verification,
 };
 
 /// All that was measured. What was left out by the filter, or cannot be measured here, is `None`.
@@ -21,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) syncs: Option<Vec<Syncs>>,
     pub(crate) verification: Option<Verification>,
     pub(crate) queries: Option<Queries>,
+    pub(crate) steady: Option<Steady>,
     pub(crate) expectations: Vec<Expectation>,
     /// What was not measured, and why.
     pub(crate) notes: Vec<String>,
@@ -66,6 +67,9 @@ impl Display for Report {
         }
         if let Some(queries) = &self.queries {
             write_queries(f, queries)?;
+        }
+        if let Some(steady) = &self.steady {
+            write_steady(f, steady)?;
         }
         write_expectations(f, &self.expectations)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
@@ -154,7 +158,8 @@ fn write_queries(f: &mut fmt::Formatter<'_>, found: &Queries) -> fmt::Result {
         "\nQueries of a log of {lines} lines, {tenants} tenants, pages of 100 lines, each recorded before it is answered,"
     )?;
     let [most, written] = [found.writes_per_second, found.written_per_second].map(rate);
-    writeln!(f, "while others write {written} lines/s; alone they reach {most}")?;
+    let opened = time(found.open_ns as f64);
+    writeln!(f, "while others write {written} lines/s; alone they reach {most}; opened in {opened}")?;
     for row in &found.rows {
         let [p50, p95] = [row.p50_ns, row.p95_ns].map(|ns| time(ns as f64));
         writeln!(f, "  {:<34} {:>3} lines: p50 {p50:>9}, p95 {p95:>9}", row.query, row.found)?;
@@ -162,6 +167,21 @@ fn write_queries(f: &mut fmt::Formatter<'_>, found: &Queries) -> fmt::Result {
     write!(f, "  on disk: {:.0} B a line, of which the line {:.0} B", found.bytes_per_line, found.line_bytes)?;
     found.tables.iter().try_for_each(|(table, bytes)| write!(f, "; {table} {bytes:.1}"))?;
     writeln!(f)
+}
+
+fn write_steady(f: &mut fmt::Formatter<'_>, found: &Steady) -> fmt::Result {
+    let Steady { seconds, callers, tenants, .. } = found;
+    writeln!(f, "\nSteady load for {seconds} s: {callers} callers over {tenants} tenants, half of them put, half get")?;
+    let [p50, p99, longest] = [found.p50_ns, found.p99_ns, found.longest_ns].map(|ns| time(ns as f64));
+    let per_second = rate(found.per_second);
+    writeln!(f, "  {} operations, {per_second}/s: p50 {p50}, p99 {p99}, longest {longest}", found.operations)?;
+    let [early, late] = found.resident_bytes.map(|bytes| bytes as f64 / 1e6);
+    writeln!(
+        f,
+        "  memory {early:.1} MB after a fifth of it, {late:.1} MB at the end; write-ahead log at most {:.1} MB; the log {}",
+        found.wal_bytes_max as f64 / 1e6,
+        if found.verified { "verifies" } else { "DOES NOT VERIFY" }
+    )
 }
 
 fn write_expectations(f: &mut fmt::Formatter<'_>, rows: &[Expectation]) -> fmt::Result {

@@ -4,7 +4,12 @@ use std::{env, fs, path::Path, process::Command};
 
 use serde::Serialize;
 
-use crate::{Effort, Result, callers::every, deployment::Bench, plain::Plain};
+use crate::{
+    Effort, Result,
+    callers::every,
+    deployment::{Bench, TENANTS},
+    plain::Plain,
+};
 
 /// Syncs of one run, without those of a run with a single operation: opening, the first commit, closing.
 #[derive(Debug, Serialize)]
@@ -20,7 +25,7 @@ pub(crate) fn measure(effort: Effort, folder: &Path) -> Result<Option<Vec<Syncs>
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
         return Ok(None);
     }
-    let bench = Bench::make(folder)?;
+    let bench = Bench::make(folder, TENANTS)?;
     for number in 0..16 {
         bench.caller(number)?.prepare()?;
     }
@@ -74,7 +79,7 @@ pub(crate) fn child(folder: &Path, operation: &str, callers: usize, per_caller: 
         let mut plain = Plain::make(&own.path().join("plain.db"), 512)?;
         return (0..per_caller).try_for_each(|_| plain.transaction(1));
     }
-    let bench = Bench::open(folder)?;
+    let bench = Bench::open(folder, TENANTS)?;
     let callers = (0..callers).map(|number| bench.caller(number)).collect::<Result<Vec<_>>>()?;
     every(&callers, |caller| {
         (0..per_caller).try_for_each(|call| if operation == "put" { caller.put(call) } else { caller.get(call) })

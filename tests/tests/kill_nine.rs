@@ -17,7 +17,7 @@ mod common;
 mod power;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
     path::Path,
     thread,
@@ -27,7 +27,7 @@ use std::{
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use power::Syncs;
-use strongroom::{Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Strongroom, Version};
+use strongroom::{Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Secrets, Strongroom, Version};
 
 const THREADS: usize = 4;
 /// `STRONGROOM_KILLS` overrides it.
@@ -35,6 +35,10 @@ const KILLS: usize = 10;
 const POWER_CUTS: usize = 5;
 /// The kill comes at a random moment of this time after the first acknowledgement.
 const KILL_WITHIN_MILLIS: u64 = 150;
+/// Threads that look for what was acknowledged.
+const READERS: usize = 16;
+/// A deployment is given up for a new one after so many: each kill reads the whole log.
+const KILLS_OF_ONE: usize = 100;
 /// Each thread puts to so many paths, in turn.
 const PATHS: usize = 5;
 
@@ -125,27 +129,47 @@ fn check(room: &Strongroom, database: &Path, acknowledged: &[Acknowledged]) -> V
     let mut findings = Vec::new();
     let acme = room.tenant(&"acme".parse().unwrap()).acting_as(operator()).secrets();
     let thief = rusqlite::Connection::open(database).unwrap();
-    let mut line_at = thief
-        .prepare("SELECT line FROM audit WHERE log_seq = ?1 AND tenant = (SELECT max(number) FROM tenants)")
+    // No log has more lines than there are, so what is looked for is not before this.
+    let first = acknowledged.iter().map(|put| put.seq).min().unwrap_or(0);
+    let mut lines = thief
+        .prepare("SELECT log_seq, line FROM audit WHERE seq >= ?1 AND tenant = (SELECT max(number) FROM tenants)")
         .unwrap();
-    for put in acknowledged {
-        let name = format!("{} version {}", put.path, put.version);
-        match block_on(acme.get(&put.path.parse().unwrap(), Get::version(Version(put.version)))) {
-            Err(error) => findings.push(format!("{name}: {error}")),
-            Ok(got) if got.value.expose(|bytes| bytes != put.value.as_bytes()) => {
-                findings.push(format!("{name} has another value"));
-            }
-            Ok(_) => {}
-        }
-        let line: Option<Vec<u8>> = line_at.query_row([i64::try_from(put.seq).unwrap()], |row| row.get(0)).ok();
-        let leaf = line.map(|line| strongroom_log::hex_encode(strongroom_log::leaf_hash(&line).as_bytes()));
-        if leaf.as_deref() != Some(&*put.leaf) {
-            findings.push(format!("{name}: the line of its receipt is not there"));
-        }
-    }
+    let leaf_of = |row: &rusqlite::Row<'_>| {
+        let line: Vec<u8> = row.get(1)?;
+        Ok((row.get(0)?, strongroom_log::hex_encode(strongroom_log::leaf_hash(&line).as_bytes())))
+    };
+    let rows = lines.query_map([i64::try_from(first).unwrap()], leaf_of).unwrap();
+    let leaves: HashMap<i64, String> = rows.collect::<Result<_, _>>().unwrap();
+    // Each read has a line of its own and waits for the disk: many at once wait together.
+    thread::scope(|scope| {
+        let chunks = acknowledged.chunks(acknowledged.len().div_ceil(READERS).max(1));
+        let readers: Vec<_> = chunks
+            .map(|chunk| {
+                scope.spawn(|| chunk.iter().flat_map(|put| check_put(&acme, &leaves, put)).collect::<Vec<_>>())
+            })
+            .collect();
+        findings.extend(readers.into_iter().flat_map(|reader| reader.join().unwrap()));
+    });
     let verified = block_on(admin(room).audit().verify(None)).unwrap();
     if !verified.is_ok() {
         findings.push(format!("{} {:?}", verified.report, verified.store));
+    }
+    findings
+}
+
+/// One acknowledged put: its value, and the line of its receipt.
+fn check_put(secrets: &Secrets, leaves: &HashMap<i64, String>, put: &Acknowledged) -> Vec<String> {
+    let mut findings = Vec::new();
+    let name = format!("{} version {}", put.path, put.version);
+    match block_on(secrets.get(&put.path.parse().unwrap(), Get::version(Version(put.version)))) {
+        Err(error) => findings.push(format!("{name}: {error}")),
+        Ok(got) if got.value.expose(|bytes| bytes != put.value.as_bytes()) => {
+            findings.push(format!("{name} has another value"));
+        }
+        Ok(_) => {}
+    }
+    if leaves.get(&i64::try_from(put.seq).unwrap()) != Some(&put.leaf) {
+        findings.push(format!("{name}: the line of its receipt is not there"));
     }
     findings
 }
@@ -157,15 +181,42 @@ fn place() -> Place {
     place
 }
 
+/// What many kills came to.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Kills with puts under way.
+    hit: usize,
+    under_way: usize,
+    /// Of those under way, how many are there.
+    landed: usize,
+    acknowledged: usize,
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_nine() {
     let kills = std::env::var("STRONGROOM_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
-    let (place, mut hit, mut under_way, mut landed) = (place(), 0, 0, 0);
-    let mut acknowledged = Vec::new();
+    let mut tally = Tally::default();
+    let mut left = kills;
+    while left > 0 {
+        let now = left.min(KILLS_OF_ONE);
+        kill_often(now, &mut tally);
+        left -= now;
+    }
+    let Tally { hit, under_way, landed, acknowledged } = tally;
+    println!(
+        "{kills} kills, {hit} with writes in flight ({under_way} puts, of which {landed} had become durable); \
+         {acknowledged} acknowledged puts, all there"
+    );
+    assert!(2 * hit >= kills, "only {hit} of {kills} kills hit writes in flight: this proves nothing");
+}
+
+/// One deployment that is written to and killed so often.
+fn kill_often(kills: usize, tally: &mut Tally) {
+    let (place, mut acknowledged, mut landed) = (place(), Vec::new(), 0);
     for run in 0..kills {
         let killed = write_and_kill(&place, run, "", Path::new(""));
-        hit += usize::from(killed.under_way > 0);
-        under_way += killed.under_way;
+        tally.hit += usize::from(killed.under_way > 0);
+        tally.under_way += killed.under_way;
         let room = place.open().unwrap();
         let findings = check(&room, &place.deployment.database(), &killed.acknowledged);
         assert!(findings.is_empty(), "kill {run}: {findings:#?}");
@@ -180,12 +231,8 @@ fn what_was_acknowledged_survives_kill_nine() {
     let room = place.open().unwrap();
     let findings = check(&room, &place.deployment.database(), &acknowledged);
     assert!(findings.is_empty(), "at the end: {findings:#?}");
-    println!(
-        "{kills} kills, {hit} with writes in flight ({under_way} puts, of which {landed} had become durable); \
-         {} acknowledged puts, all there",
-        acknowledged.len()
-    );
-    assert!(2 * hit >= kills, "only {hit} of {kills} kills hit writes in flight: this proves nothing");
+    tally.landed += landed;
+    tally.acknowledged += acknowledged.len();
 }
 
 /// How many versions of secrets there are.

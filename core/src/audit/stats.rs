@@ -2,7 +2,7 @@
 //!
 //! Counted from the lines themselves, the newest first, up to a limit: what an index says is no count.
 
-use std::collections::{HashMap, hash_map};
+use std::collections::HashMap;
 
 use strongroom_log::{Phase, hex_array};
 
@@ -84,26 +84,55 @@ impl Audit {
     }
 }
 
-/// What was counted so far.
+/// What was counted so far, and how much may be.
 struct Counted {
     groups: HashMap<[u8; 16], StatsRow>,
     lines: u64,
     since: Option<Timestamp>,
     complete: bool,
+    looked_at: u64,
+    lines_max: u64,
+    groups_max: usize,
+}
+
+impl Counted {
+    fn new(lines_max: u64, groups_max: usize) -> Self {
+        let (groups, since) = (HashMap::new(), None);
+        Self { groups, lines: 0, since, complete: true, looked_at: 0, lines_max, groups_max }
+    }
+
+    /// Whether one more line may be looked at.
+    fn looks_at_another(&mut self) -> bool {
+        self.complete = self.looked_at < self.lines_max;
+        self.looked_at += u64::from(self.complete);
+        self.complete
+    }
+
+    /// Counts a line, unless it is of one group too many. The newest comes first.
+    fn add(&mut self, id: [u8; 16], ok: bool, time: Timestamp) -> bool {
+        self.complete = self.groups.len() < self.groups_max || self.groups.contains_key(&id);
+        if self.complete {
+            self.lines += 1;
+            self.since = Some(time);
+            let new = StatsRow { name: None, id, total: 0, allowed: 0, refused: 0, last: time };
+            let group = self.groups.entry(id).or_insert(new);
+            group.total += 1;
+            group.allowed += u64::from(ok);
+            group.refused += u64::from(!ok);
+        }
+        self.complete
+    }
 }
 
 fn count(step: &mut Step<'_>, query: &Query, by: StatsBy) -> Result<Counted> {
-    let mut counted = Counted { groups: HashMap::new(), lines: 0, since: None, complete: true };
+    let mut counted = Counted::new(limits::STATS_LINES_MAX, limits::STATS_GROUPS_MAX);
     let Some(conditions) = query.conditions(step)? else { return Ok(counted) };
     let mut search = Search::begin(step, conditions, Order::NewestFirst)?;
-    let mut looked_at = 0;
     while !search.has_ended() {
         for row in search.next(step, limits::PAGE_ENTRIES_MAX)? {
-            if looked_at == limits::STATS_LINES_MAX {
-                counted.complete = false;
+            if !counted.looks_at_another() {
                 return Ok(counted);
             }
-            looked_at += 1;
             let (line, _) = search.conditions.read(&row)?;
             let id = match (by, line.obj) {
                 (StatsBy::Actor, _) if is_system(line.who_type) => Some([0; 16]),
@@ -113,24 +142,9 @@ fn count(step: &mut Step<'_>, query: &Query, by: StatsBy) -> Result<Counted> {
             };
             // What is begun has a line of its own when it has ended.
             let Some(id) = id.filter(|_| line.ph == Phase::Result) else { continue };
-            let full = counted.groups.len() >= limits::STATS_GROUPS_MAX && !counted.groups.contains_key(&id);
-            if full {
-                counted.complete = false;
+            if !counted.add(id, line.ok, Timestamp(line.ts)) {
                 return Ok(counted);
             }
-            let time = Timestamp(line.ts);
-            counted.lines += 1;
-            counted.since = Some(time);
-            let group = match counted.groups.entry(id) {
-                hash_map::Entry::Occupied(group) => group.into_mut(),
-                // The newest line comes first.
-                hash_map::Entry::Vacant(new) => {
-                    new.insert(StatsRow { name: None, id, total: 0, allowed: 0, refused: 0, last: time })
-                }
-            };
-            group.total += 1;
-            group.allowed += u64::from(line.ok);
-            group.refused += u64::from(!line.ok);
         }
     }
     Ok(counted)
@@ -170,4 +184,30 @@ fn named(step: &mut Step<'_>, groups: &HashMap<[u8; 16], StatsRow>, by: StatsBy)
     }
     rows.sort_by_key(|row| std::cmp::Reverse((row.total, row.last, row.id)));
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_lines_are_looked_at_and_not_one_more() {
+        let mut counted = Counted::new(2, 9);
+        assert!(counted.looks_at_another() && counted.looks_at_another() && counted.complete);
+        assert!(!counted.looks_at_another() && !counted.complete);
+        assert_eq!(counted.looked_at, 2);
+    }
+
+    #[test]
+    fn so_many_groups_are_counted_and_not_one_more() {
+        let mut counted = Counted::new(9, 2);
+        for (id, ok, time) in [(1, true, 8), (2, false, 7), (1, false, 6)] {
+            assert!(counted.add([id; 16], ok, Timestamp(time)));
+        }
+        assert!(!counted.add([3; 16], true, Timestamp(5)));
+        assert!(!counted.complete);
+        let one = &counted.groups[&[1; 16]];
+        assert_eq!((one.total, one.allowed, one.refused, one.last), (2, 1, 1, Timestamp(8)));
+        assert_eq!((counted.groups.len(), counted.lines, counted.since), (2, 3, Some(Timestamp(6))), "not the third's");
+    }
 }
