@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use pollster::block_on;
 use strongroom::{
-    Actor, Admin, Config, Context, Deployment, Get, OpenOptions, Put, Recovery, SecretPath, SecretValue, Secrets,
-    Strongroom,
+    Actor, Admin, Config, Context, Deployment, Get, Lease, LeaseLimits, OpenOptions, Put, Recovery, SecretPath,
+    SecretValue, Secrets, Strongroom,
 };
 
 use crate::Result;
@@ -105,6 +105,11 @@ impl Caller {
     /// [`Self::get_soon`], waiting for it.
     pub(crate) fn get(&self, call: u64) -> Result<()> {
         block_on(self.get_soon(call))
+    }
+
+    /// A lease on the first secret.
+    pub(crate) async fn lease(&self, limits: LeaseLimits) -> Result<Lease> {
+        Ok(self.secrets.lease(self.path(0), limits).await?)
     }
 
     fn path(&self, call: u64) -> &SecretPath {

@@ -24,6 +24,15 @@ pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
     let mut table = Vec::new();
     seal(report, &mut table);
     callers(report, &mut table);
+    if let Some(found) = &report.lease {
+        table.push(Expectation {
+            what: "goal: read under a lease",
+            expected: "p50 ≤ 2 µs".to_owned(),
+            measured: time(found.read_p50_ns as f64),
+            met: found.read_p50_ns <= 2_000,
+            binds: "copying the value out of locked memory".to_owned(),
+        });
+    }
     if let Some(found) = &report.verification {
         table.push(Expectation {
             what: "verification, one core",

@@ -7,6 +7,7 @@ mod callers;
 mod deployment;
 mod expectation;
 mod keys;
+mod lease;
 mod machine;
 mod plain;
 mod queries;
@@ -44,7 +45,7 @@ struct Arguments {
     /// Minutes of steady load. Default: 1, or a few seconds if it is to be brief.
     #[arg(long)]
     minutes: Option<u64>,
-    /// Only the parts whose name has this in it: seal, keys, callers, syncs, verification, queries, steady.
+    /// Only the parts whose name has this in it: seal, keys, callers, lease, syncs, verification, queries, steady.
     filter: Option<String>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -123,6 +124,7 @@ fn measure(effort: Effort, folder: &Path, arguments: &Arguments) -> Result<Repor
         sealing: None,
         keys: None,
         callers: None,
+        lease: None,
         syncs: None,
         verification: None,
         queries: None,
@@ -151,6 +153,9 @@ fn measure(effort: Effort, folder: &Path, arguments: &Arguments) -> Result<Repor
     }
     if let Some(own) = part("callers")? {
         report.callers = Some(callers::measure(effort, &own)?);
+    }
+    if let Some(own) = part("lease")? {
+        report.lease = Some(lease::measure(effort, &own)?);
     }
     if let Some(own) = part("syncs")? {
         report.syncs = syncs::measure(effort, &own)?;

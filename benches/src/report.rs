@@ -5,8 +5,8 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use crate::{
-    callers::Callers, expectation::Expectation, keys::Keys, machine::Machine, machine::SyncTime, queries::Queries,
-    seal::Sealing, steady::Steady, syncs::Syncs, verification::Verification,
+    callers::Callers, expectation::Expectation, keys::Keys, lease::Lease, machine::Machine, machine::SyncTime,
+    queries::Queries, seal::Sealing, steady::Steady, syncs::Syncs, verification::Verification,
 };
 
 /// All that was measured. What was left out by the filter, or cannot be measured here, is `None`.
@@ -18,6 +18,7 @@ pub(crate) struct Report {
     pub(crate) sealing: Option<Vec<Sealing>>,
     pub(crate) keys: Option<Vec<Keys>>,
     pub(crate) callers: Option<Callers>,
+    pub(crate) lease: Option<Lease>,
     pub(crate) syncs: Option<Vec<Syncs>>,
     pub(crate) verification: Option<Verification>,
     pub(crate) queries: Option<Queries>,
@@ -43,6 +44,13 @@ impl Display for Report {
         }
         if let Some(callers) = &self.callers {
             write_callers(f, callers)?;
+        }
+        if let Some(lease) = &self.lease {
+            let [p50, p99, whole] =
+                [lease.read_p50_ns, lease.read_p99_ns, lease.open_and_close_ns].map(|ns| time(ns as f64));
+            let (value, locked) = (lease.value_bytes, lease.locked_bytes);
+            writeln!(f, "\nA lease on a value of {value} B: {locked} B of locked memory")?;
+            writeln!(f, "  a read p50 {p50}, p99 {p99}; opening and closing it {whole}, a commit each")?;
         }
         if let Some(syncs) = &self.syncs {
             writeln!(f, "\nSyncs, counted by strace (less those of a run with one operation)")?;

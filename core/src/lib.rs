@@ -38,6 +38,7 @@ mod deployment;
 mod error;
 mod id;
 mod keys;
+mod lease;
 mod memory;
 mod names;
 mod profile;
@@ -72,6 +73,7 @@ pub use keys::{
     LockedSigner, Pseudonym, PseudonymKind, Purpose, RootKey, RowHash, RowMac, Status, TenantKeys, TenantSeed,
     check_input, row_hash,
 };
+pub use lease::{FolderLease, Lease, LeaseClosed, LeaseCounts, LeaseLimits};
 pub use memory::{
     ARENA_BYTES_DEFAULT, ARENA_BYTES_MAX, ARENA_BYTES_MIN, Arena, KEY_BYTES, LockedKey, Locking, harden_process,
     scrub_stack, scrubbed,

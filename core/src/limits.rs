@@ -87,6 +87,18 @@ pub const TENANTS_CHECKED_MAX: usize = 8_192;
 /// How often an operation is computed again because what it read has changed.
 pub const STALE_ATTEMPTS_MAX: usize = 32;
 
+/// Most reads under one lease.
+pub const LEASE_READS_MAX: u64 = 1_000_000_000;
+
+/// Longest time of one lease, in seconds.
+pub const LEASE_SECONDS_MAX: u32 = 3_600;
+
+/// Most bytes that may be read under one lease.
+pub const LEASE_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
+
+/// Most secrets that are under lease in a process at a time.
+pub const LEASED_SECRETS_MAX: usize = 4_096;
+
 /// Most anchors of a deployment.
 pub const ANCHORS_MAX: usize = 8;
 
@@ -113,6 +125,8 @@ mod tests {
             (Code::ContextInvalid, [2 * REQUEST_ID_BYTES, 2 * REQUEST_ID_BYTES]),
             (Code::OriginInvalid, [ORIGIN_BYTES_MAX, ORIGIN_BYTES_MAX]),
             (Code::AnchorNameInvalid, [ANCHOR_PATH_BYTES_MAX, ANCHOR_PATH_BYTES_MAX]),
+            (Code::LeaseInvalid, [1_000_000_000, LEASE_SECONDS_MAX as usize / 3_600]),
+            (Code::LeaseLimit, [LEASED_SECRETS_MAX, LEASED_SECRETS_MAX]),
             (Code::AnchorLimit, [ANCHORS_MAX, ANCHORS_MAX]),
         ] {
             let remedy = code.remedy().replace(',', "");

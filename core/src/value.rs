@@ -119,6 +119,11 @@ impl SecretValue {
         Ok(Self { kind, bytes })
     }
 
+    /// A value that was checked when it was made, from a copy of its bytes.
+    pub(crate) fn checked_before(kind: ValueKind, bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self { kind, bytes }
+    }
+
     /// Lends the bytes to `read`. Named so that `grep expose` finds every use; what `read` copies out is
     /// the caller's to wipe.
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {

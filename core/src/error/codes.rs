@@ -55,6 +55,12 @@ codes! {
     FolderFull "SR-FOLDER-FULL" Limited "the folder holds the most entries allowed" "spread the secrets over sub-folders; a folder holds 10,000 entries";
     CursorInvalid "SR-CURSOR-INVALID" Invalid "the page cursor is not one of ours" "start the listing again without a cursor";
     LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries";
+    LeaseInvalid "SR-LEASE-INVALID" Invalid "the limits of the lease are outside what is allowed" "ask for 1 to 1,000,000,000 reads, 1 second to 1 hour, and 1 byte to 1 TiB";
+    LeaseLimit "SR-LEASE-LIMIT" Limited "too many secrets are under lease in this process" "close leases that nobody needs; 4,096 secrets may be under lease at a time";
+    LeaseExhausted "SR-LEASE-EXHAUSTED" Limited "the reads or bytes of the lease are used up" "open another lease, with higher limits if need be";
+    LeaseExpired "SR-LEASE-EXPIRED" Limited "the time of the lease is over" "open another lease";
+    LeaseEnded "SR-LEASE-ENDED" Conflict "what the lease was of has changed" "open another lease, which has the present value";
+    LeaseUnchecked "SR-LEASE-UNCHECKED" Unavailable "for a second nobody could look whether the secret has changed" "try again in a moment, or get the secret itself";
     ImportMalformed "SR-IMPORT-MALFORMED" Invalid "the import is malformed; nothing was imported" "mend the line that is named";
     ImportTooLarge "SR-IMPORT-TOO-LARGE" Limited "the import is larger than the limit; nothing was imported" "import at most 10,000 entries and 16 MiB at a time";
     ExportUnsuitable "SR-EXPORT-UNSUITABLE" Invalid "a secret cannot be written in this form; nothing was written" "export as JSON, or rename or leave out the secret that is named";

@@ -32,7 +32,8 @@ use crate::{
     clock::JudgedClock,
     device::RootVersion,
     keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
-    memory::Arena,
+    lease::Leases,
+    memory::{Arena, LockedBytes},
     random::Random,
     readers::Readers,
     room::checked::Checked,
@@ -75,6 +76,7 @@ pub(crate) struct Room {
     pub(crate) random: Arc<dyn Random>,
     arena: Arc<Arena>,
     keys: KeyCache,
+    pub(crate) leases: Arc<Leases>,
     derivations: tokio::sync::Semaphore,
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Checked<(TenantRef, IndexHash), ActorRow>,
@@ -247,7 +249,14 @@ impl Room {
         })
     }
 
+    /// Copies bytes into locked memory, where keys that were not used for long make room for them.
+    pub(crate) fn lock_bytes(&self, bytes: &[u8]) -> Result<LockedBytes> {
+        self.keys.making_room(|| LockedBytes::copy_of(&self.arena, bytes))
+    }
+
     fn close(&self) -> Result<()> {
+        // First: what they end with is recorded.
+        self.leases.close();
         self.readers.close();
         let closed = self.writer.close();
         self.anchors.close();

@@ -67,7 +67,11 @@ pub(crate) fn everything(step: &mut Step<'_>) -> Result<(Vec<Folder>, Vec<Secret
 }
 
 /// All folders and secrets in a folder, directly and deeper; `None` if there are more secrets than `most`.
-fn below(step: &mut Step<'_>, folder: &Folder, most: usize) -> Result<Option<(Vec<Folder>, Vec<SecretPath>)>> {
+pub(super) fn below(
+    step: &mut Step<'_>,
+    folder: &Folder,
+    most: usize,
+) -> Result<Option<(Vec<Folder>, Vec<SecretPath>)>> {
     let (mut open, mut folders, mut paths) = (vec![folder.clone()], Vec::new(), Vec::new());
     while let Some(next) = open.pop() {
         let (inner, secrets) = entries_in(step, &next)?;

@@ -8,6 +8,7 @@ mod delete;
 mod export;
 mod get;
 mod import;
+mod lease;
 mod list;
 mod meta;
 mod put;
