@@ -91,3 +91,18 @@ fn an_epoch_outlives_an_absent_device_but_not_its_hard_limit() {
     let closed = lines.iter().filter(|line| line.act == "epoch.close").count();
     assert_eq!(closed, 4, "two of the making, and the two that were replaced");
 }
+
+#[test]
+fn where_the_device_certifies_nothing_nothing_is_opened() {
+    let (place, room) = Place::software();
+    room.close().unwrap();
+    let lines = || place.thief().query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = lines();
+    let device = Arc::new(Away { inner: place.device().unwrap(), away: AtomicBool::new(true) });
+    let open = || block_on(Strongroom::open(&place.deployment, device.clone()));
+    assert_eq!(open().unwrap_err().code(), Code::DeviceUnavailable);
+    assert_eq!(lines(), before);
+    device.away.store(false, Ordering::SeqCst);
+    open().unwrap().close().unwrap();
+    assert_eq!(lines(), before + 2, "opened and closed");
+}

@@ -45,7 +45,8 @@ use crate::store::{Change, TenantNumber};
 pub(crate) struct Write {
     /// Applied together with the lines, or neither is.
     pub(crate) changes: Vec<Change>,
-    /// At least one. The last is the operation's own; its receipt is returned.
+    /// The last is the operation's own; its receipt is returned. None only to have the signing epoch opened, whose
+    /// lines are the sequencer's.
     pub(crate) lines: Vec<(TenantNumber, LineTemplate)>,
 }
 

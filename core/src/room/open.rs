@@ -8,6 +8,7 @@ use std::{
 
 use strongroom_log::{Origin, RootKey};
 use subtle::ConstantTimeEq;
+use tokio::sync::oneshot;
 
 use super::{
     DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom,
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     Code, Context, DeviceProfile, Error, KeyDevice, Result,
     anchor::{Facts, Keepers, from_settings},
-    audit::{Founding, Sequencer, Writer},
+    audit::{Founding, Sequencer, Write, Writer},
     clock::{Clock, JudgedClock, SystemClock},
     deployment::Deployment,
     device::RootVersion,
@@ -113,13 +114,15 @@ impl OpenOptions {
 }
 
 impl Strongroom {
-    /// Opens a deployment with the device it was made with.
+    /// Opens a deployment with the device it was made with. That it was opened is a line of its log, durable before
+    /// this returns.
     ///
     /// # Errors
     /// `DeploymentMissing`, `DeploymentUnfinished`; `DeviceWrongToken`, `DeviceWrongKey` if the device is
     /// not the one; `SchemaNewer`, `StoreDamaged`; `Integrity` if the deployment's rows were changed;
     /// `LogRolledBack` if an anchor remembers what the log does not have, `AnchorMissing`, `AnchorUnusable`,
-    /// `AnchorInvalid`, `AnchorForeign`, or `AnchorSetChanged` if `config.toml` names others.
+    /// `AnchorInvalid`, `AnchorForeign`, or `AnchorSetChanged` if `config.toml` names others; what the device and the
+    /// store say if the line cannot be written.
     pub async fn open(deployment: &Deployment, device: Arc<dyn KeyDevice>) -> Result<Self> {
         Self::open_with(deployment, device, OpenOptions::default()).await
     }
@@ -169,11 +172,23 @@ impl Strongroom {
         let parts = Parts { row, profile, store, device, arena, options, opens_for, home: home.cloned() };
         let room = parts.assemble()?;
         room.room.keys.insert(Arc::new(sys));
-        // While a generation is opened the database is not in its place yet: see `restore`.
+        // While a generation is opened the database is not in its place yet, and its first line says why there is
+        // one: see `restore`.
         if !is_restoring {
             room.begin_anchors(&anchors, &policy).await?;
+            room.record_opening().await?;
         }
         Ok(room)
+    }
+
+    /// Makes the line of this opening durable: that of the signing epoch which begins with it, certified by the device
+    /// that was logged in to. After the anchors: a log that was rolled back is not continued.
+    async fn record_opening(&self) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        let nothing = Write { changes: Vec::new(), lines: Vec::new() };
+        self.room.writer.push(nothing, Box::new(move |written| drop(answer.send(written))));
+        // Of a write without lines there is no receipt.
+        answered.await.map_err(|_| Code::Closed)?.map(drop)
     }
 }
 
