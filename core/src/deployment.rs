@@ -3,6 +3,7 @@
 //! ```text
 //! strongroom.db   the database
 //! config.toml     device URI, anchors and limits, never a secret
+//! processes/      a locked file for each process that has it open
 //! init.intent     only while `init` runs, or after it was interrupted
 //! ```
 
@@ -77,6 +78,11 @@ impl Deployment {
         self.folder.join("init.intent")
     }
 
+    /// Where each process that has the deployment open holds a lock.
+    pub(crate) fn processes_folder(&self) -> PathBuf {
+        self.folder.join("processes")
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors
@@ -119,14 +125,7 @@ impl Deployment {
 
     /// Makes the folder, for its owner alone.
     pub(crate) fn create_folder(&self) -> Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::DirBuilderExt as _;
-            builder.mode(0o700);
-        }
-        builder.create(&self.folder).map_err(|error| unwritable(&self.folder, error))
+        create_private_folder(&self.folder)
     }
 
     pub(crate) fn write_config(&self, config: &Config) -> Result<()> {
@@ -136,6 +135,18 @@ impl Deployment {
         );
         write_durably(&self.config_file(), text.as_bytes())
     }
+}
+
+/// Makes a folder for its owner alone, if there is none.
+pub(crate) fn create_private_folder(folder: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(folder).map_err(|error| unwritable(folder, error))
 }
 
 /// Writes a file so that after a crash it is there whole, or as it was before.

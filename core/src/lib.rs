@@ -41,6 +41,7 @@ mod keys;
 mod lease;
 mod memory;
 mod names;
+mod presence;
 mod profile;
 mod random;
 mod readers;

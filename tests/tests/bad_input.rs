@@ -182,8 +182,9 @@ fn copy(place: &Place, name: &str) -> Deployment {
     let to = Deployment::at(place.folder.path().join(name));
     let _ = fs::remove_dir_all(to.folder());
     fs::create_dir(to.folder()).unwrap();
-    for entry in fs::read_dir(place.deployment.folder()).unwrap() {
-        let file = entry.unwrap().path();
+    let entries = fs::read_dir(place.deployment.folder()).unwrap();
+    // Not the folder of processes that have it open.
+    for file in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
         fs::copy(&file, to.folder().join(file.file_name().unwrap())).unwrap();
     }
     to

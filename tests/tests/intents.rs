@@ -1,6 +1,7 @@
 //! What is done outside the database has a line before it and one after; where the process dies in between,
 //! another says that nobody knows what became of it.
 
+mod child;
 mod common;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -136,6 +137,87 @@ fn what_a_dead_process_began_ends_unknown_and_what_a_living_one_began_is_left_al
     other.close().unwrap();
     // The one that was given up is alive after all. Its handle is dropped without a closing line.
     drop(dying);
+}
+
+/// Begins a backup and stops in the middle of it, until it is told to go on.
+#[test]
+fn child_backs_up() {
+    if !child::role("child_backs_up") {
+        return;
+    }
+    let room = child::open();
+    let number = child::argument("CHILD_NUMBER").parse().unwrap();
+    let context = operator().request(RequestId::from_bytes([number; 16]));
+    let file = child::deployment().folder().with_file_name(format!("backup-{number}"));
+    let mut has_stopped = false;
+    let made = block_on(room.admin(context).back_up(&file, move |_, _| {
+        if !std::mem::replace(&mut has_stopped, true) {
+            child::say("under way");
+            child::wait();
+        }
+    }));
+    child::say(made.map_or_else(|error| error.code().name(), |_| "made"));
+    room.close().unwrap();
+}
+
+#[test]
+fn what_a_killed_process_began_ends_at_the_next_start_and_what_another_has_under_way_does_not() {
+    let ground = Ground::new();
+    let begin = |number: u8| {
+        let mut child = child::start("child_backs_up", &ground.place, &[("CHILD_NUMBER", number.to_string())]);
+        child.demand("under way");
+        child
+    };
+    let demand = |room: &Strongroom, number, ended: &[(&str, &str, bool)]| {
+        let lines = block_on(room.admin(operator()).audit().show(0, 1_000)).unwrap().entries;
+        let ours = lines.into_iter().filter(|line| line.request == RequestId::from_bytes([number; 16]));
+        let want = [&[("intent", "ok", false)], ended].concat();
+        assert_eq!(told(&ours.collect::<Vec<_>>()), want, "process {number}");
+    };
+    let unknown = ("result", "SR-EFFECT-UNKNOWN", true);
+    let (first, mut second, third, fourth) = (begin(1), begin(2), begin(3), begin(4));
+
+    // All of them are alive.
+    let room = ground.place.open().unwrap();
+    (1..=4).for_each(|number| demand(&room, number, &[]));
+    // One dies while others have the deployment open: whoever opens it next sees to that.
+    assert!(first.kill_after(Duration::ZERO).is_empty());
+    ground.place.open().unwrap().close().unwrap();
+    demand(&room, 1, &[unknown]);
+    (2..=4).for_each(|number| demand(&room, number, &[]));
+
+    assert!(third.kill_after(Duration::ZERO).is_empty());
+    ground.place.open().unwrap().close().unwrap();
+    demand(&room, 3, &[unknown]);
+    demand(&room, 2, &[]);
+
+    second.go_on();
+    assert_eq!(second.finish(), ["made"]);
+    demand(&room, 2, &[("result", "ok", false)]);
+    demand(&room, 1, &[unknown]);
+
+    // The last has been at it for so long that its epoch is over: it is alive all the same.
+    let now = block_on(room.admin(operator()).status()).unwrap().head.time;
+    room.close().unwrap();
+    let open_later = || {
+        let clock = Arc::new(ManualClock::at(now.after(31 * MINUTE)));
+        let options = OpenOptions::default().injected(clock, Arc::new(SystemRandom));
+        let device = ground.place.device().unwrap();
+        block_on(Strongroom::open_with(&ground.place.deployment, device, options)).unwrap()
+    };
+    let room = open_later();
+    demand(&room, 4, &[]);
+    room.close().unwrap();
+    assert!(fourth.kill_after(Duration::ZERO).is_empty());
+    let room = open_later();
+    demand(&room, 4, &[unknown]);
+
+    assert_eq!(ground.open_intents(), Vec::<String>::new());
+    let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+    room.close().unwrap();
+    let left = std::fs::read_dir(ground.place.deployment.folder().join("processes")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left of the living nor of the dead");
 }
 
 #[test]

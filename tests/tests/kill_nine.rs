@@ -276,8 +276,9 @@ fn power_cut(run: usize, syncs: Syncs) -> (Killed, Vec<String>) {
     let place = place();
     let disk = place.folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    for entry in std::fs::read_dir(place.deployment.folder()).unwrap() {
-        let file = entry.unwrap().path();
+    let entries = std::fs::read_dir(place.deployment.folder()).unwrap();
+    // Not the folder of processes that have it open.
+    for file in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
         std::fs::copy(&file, disk.join(file.file_name().unwrap())).unwrap();
     }
     let killed = write_and_kill(&place, run, &format!("{syncs:?}"), &disk);

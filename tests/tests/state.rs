@@ -80,8 +80,8 @@ fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
-        // Room on the disk that a service keeps; it holds nothing.
-        if file.file_name() == "strongroom.reserve" {
+        // Room on the disk that a service keeps, and the folder of processes that have it open: they hold nothing.
+        if file.file_name() == "strongroom.reserve" || file.file_name() == "processes" {
             continue;
         }
         std::fs::copy(file.path(), to.join(file.file_name())).unwrap();

@@ -27,6 +27,7 @@ use crate::{
     clock::{BEHIND_MAX, Clock as _, ClockStep, JudgedClock, Timestamp},
     id::DeploymentId,
     memory::Arena,
+    presence::{Presence, Seen},
     random::Random,
     store::{
         Applied, Change, CommitRow, GenerationRow, HeadRow, OpenGeneration, Record, Store, TenantNumber, Transaction,
@@ -52,6 +53,8 @@ pub(crate) struct Founding {
     pub(crate) boot: [u8; 16],
     /// Begin this generation with the first commit, for this sealed reason: after a restore.
     pub(crate) opens_for: Option<Vec<u8>>,
+    /// Tells which other processes are alive; `None` for a database that is not in its place yet.
+    pub(crate) presence: Option<Arc<Presence>>,
 }
 
 pub(crate) struct Sequencer {
@@ -332,7 +335,8 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Records that nobody knows what became of what a process began that is gone: none of its epochs is open.
+    /// Records that nobody knows what became of what a process began that is gone: it let go of its lock or, where
+    /// nothing is known of that, none of its epochs is open. Inside the transaction, and so after all that it ever wrote.
     fn close_intents(
         &self,
         transaction: &mut dyn Transaction,
@@ -341,9 +345,13 @@ impl Sequencer {
         place: &Place,
         alive: &[[u8; 16]],
     ) -> Result<()> {
+        let mut seen = HashMap::new();
         for intent in transaction.intents(INTENTS_CLOSED_MAX)? {
-            if alive.contains(&intent.boot) {
-                continue;
+            let look = || self.founding.presence.as_ref().map_or(Seen::Unknown, |presence| presence.look(&intent.boot));
+            match seen.entry(intent.boot).or_insert_with(look) {
+                Seen::Alive => continue,
+                Seen::Unknown if alive.contains(&intent.boot) => continue,
+                Seen::Gone | Seen::Unknown => {}
             }
             let _ = transaction.apply(&[Change::CloseIntent(intent.clone())])?;
             // A tenant's log may be closed meanwhile.

@@ -34,6 +34,7 @@ use crate::{
     keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
     lease::Leases,
     memory::{Arena, LockedBytes},
+    presence::Presence,
     random::Random,
     readers::Readers,
     room::checked::Checked,
@@ -70,6 +71,8 @@ pub(crate) struct Room {
     writer: Writer,
     /// After the writer, whose last commit they are to write too.
     pub(crate) anchors: Arc<Keepers>,
+    /// After the writer, too: what it writes last is written by a process that is alive.
+    presence: Option<Arc<Presence>>,
     /// Where its `config.toml` is.
     pub(crate) home: Option<Deployment>,
     pub(crate) clock: Arc<JudgedClock>,
@@ -262,6 +265,10 @@ impl Room {
         self.anchors.close();
         self.derivations.close();
         self.keys.clear();
+        // Without its closing line it looks as if it had died, which is what others are to see to.
+        if let (Some(presence), Ok(())) = (&self.presence, &closed) {
+            presence.leave();
+        }
         closed
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     lease::Leases,
     limits,
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
+    presence::Presence,
     random::{Random, SystemRandom},
     readers::Readers,
     seal::Subject,
@@ -169,6 +170,7 @@ impl Strongroom {
         };
         let anchors = from_settings(&settings)?;
         let (policy, is_restoring) = (options.anchors.clone(), opens_for.is_some());
+        let store_there = Arc::clone(&store);
         let parts = Parts { row, profile, store, device, arena, options, opens_for, home: home.cloned() };
         let room = parts.assemble()?;
         room.room.keys.insert(Arc::new(sys));
@@ -177,6 +179,9 @@ impl Strongroom {
         if !is_restoring {
             room.begin_anchors(&anchors, &policy).await?;
             room.record_opening().await?;
+            if let Some(presence) = &room.room.presence {
+                presence.tidy(&*store_there)?;
+            }
         }
         Ok(room)
     }
@@ -218,8 +223,15 @@ impl Parts {
         let OpenOptions { clock, random, keys_ttl, .. } = options;
         let clock = Arc::new(JudgedClock::new(clock));
         let boot = random.array()?;
-        let founding =
-            Founding { deployment: row.deployment, origin: origin.clone(), boot, opens_for: opens_for.clone() };
+        // Before anything is written that has this boot id.
+        let presence = home.as_ref().map(|home| Presence::announce(home, boot).map(Arc::new)).transpose()?;
+        let founding = Founding {
+            deployment: row.deployment,
+            origin: origin.clone(),
+            boot,
+            opens_for: opens_for.clone(),
+            presence: presence.clone(),
+        };
         let opens_for = opens_for.unwrap_or_default();
         let sequencer = Sequencer::new(
             founding,
@@ -247,6 +259,7 @@ impl Parts {
             readers: Readers::start(&store)?,
             writer: Writer::start(sequencer, Arc::clone(&anchors))?,
             anchors,
+            presence,
             home,
             device,
             keys: KeyCache::new(Arc::<JudgedClock>::clone(&clock), keys_ttl),
