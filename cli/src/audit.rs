@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use strongroom::{Audit, AuditEntry, Code, Error, Timestamp, limits};
-use strongroom_log::{BundleReader, Report, ReportText, RootKey, Verdict, VerifyingKey};
+use strongroom_log::{BundleReader, Report, ReportText, RootKey, Verdict, VerifyingKey, parse_line};
 
 use crate::{
     app::App,
@@ -176,7 +176,7 @@ pub(crate) fn table(entries: &[AuditEntry]) -> String {
     table.finish()
 }
 
-/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, `line 42`, or the type of an object whose name is gone.
+/// `prod/db/password v3`, `prod/ (200)`, `epoch 7`, `line 42`, times, or the type of an object whose name is gone.
 pub(crate) fn object(entry: &AuditEntry) -> String {
     let version = entry.version.unwrap_or_default();
     let count = entry.count.map(|count| format!(" ({count})")).unwrap_or_default();
@@ -184,6 +184,9 @@ pub(crate) fn object(entry: &AuditEntry) -> String {
         (Some(""), Some("folder")) => "/".to_owned(),
         (Some(name), _) => name.to_owned(),
         (None, Some("verdict" | "repair")) => return format!("{}{count}", if version == 0 { "OK" } else { "NOT OK" }),
+        (None, Some("login")) => {
+            return format!("{}{count}", refused_logins(entry).unwrap_or_default()).trim_start().to_owned();
+        }
         (None, Some("clock")) => return output::time(Timestamp(version)),
         (None, Some(kind @ ("epoch" | "generation" | "line"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),
@@ -191,6 +194,14 @@ pub(crate) fn object(entry: &AuditEntry) -> String {
     };
     let version = entry.version.map(|version| format!(" v{version}")).unwrap_or_default();
     format!("{name}{version}{count}").trim_start().to_owned()
+}
+
+/// From when to when logins were refused, of which a line tells afterwards. Of a note that made no sense nothing is known.
+fn refused_logins(entry: &AuditEntry) -> Option<String> {
+    let last = Timestamp(entry.version?);
+    let id = parse_line(entry.line.as_bytes()).ok()?.obj?.id_bytes();
+    let first = Timestamp(id[..8].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)));
+    Some(if first == last { output::time(last) } else { format!("{} to {}", output::time(first), output::time(last)) })
 }
 
 /// Verify the audit log: every line, commit, signature and certificate

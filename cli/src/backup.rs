@@ -206,7 +206,8 @@ impl RestoreArgs {
             (_, _, true) => restore.keep_anchors(),
             _ => restore.anchors(anchors),
         };
-        let device = uri.open(&Strongroom::backup_profile(&self.file)?).map_err(strongroom::Error::from)?;
+        let profile = Strongroom::backup_profile(&self.file)?;
+        let device = deployment.log_in(|| uri.open(&profile))?;
         let options = app.options()?.allow_unlocked_memory(self.allow_unlocked_memory);
         let bar = progress::spinner("verifying and restoring");
         let restored = pollster::block_on(Strongroom::restore(&self.file, &deployment, device, restore, options));

@@ -4,6 +4,7 @@
 //! strongroom.db   the database
 //! config.toml     device URI, anchors and limits, never a secret
 //! processes/      a locked file for each process that has it open
+//! login.refused   only until the audit log has the logins that the device refused
 //! init.intent     only while `init` runs, or after it was interrupted
 //! ```
 

@@ -39,6 +39,7 @@ mod error;
 mod id;
 mod keys;
 mod lease;
+mod login;
 mod memory;
 mod names;
 mod presence;

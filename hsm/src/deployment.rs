@@ -38,9 +38,9 @@ pub async fn initialize(
     let is_first_attempt = Strongroom::interrupted_init(deployment).is_err();
     let made = Strongroom::init(deployment, init, options, |keys, check_input| {
         let ids = KeyIds { root: *keys.root.as_bytes(), audit: *keys.audit.as_bytes() };
-        let profile = uri.provision(&ids, check_input)?;
+        let profile = deployment.log_in(|| uri.provision(&ids, check_input))?;
         is_provisioned = true;
-        let device = uri.open(&profile)?;
+        let device = deployment.log_in(|| uri.open(&profile))?;
         Ok((profile, device))
     })
     .await;
@@ -77,13 +77,15 @@ pub async fn open_deployment(deployment: &Deployment, options: OpenOptions) -> R
     Strongroom::open_with(deployment, open_device(deployment)?, options).await
 }
 
-/// Opens the device that a deployment's `config.toml` names, if it is the one that its database remembers.
+/// Opens the device that a deployment's `config.toml` names, if it is the one that its database remembers. A login that
+/// the device refuses is noted for the audit log: see [`Deployment::log_in`].
 ///
 /// # Errors
 /// `DeploymentMissing`, `DeploymentUnfinished`, `ConfigInvalid`; what [`DeviceUri::open`] says.
 pub fn open_device(deployment: &Deployment) -> Result<Arc<dyn KeyDevice>> {
     let uri: DeviceUri = deployment.config()?.device.parse()?;
-    Ok(uri.open(&deployment.profile()?)?)
+    let profile = deployment.profile()?;
+    deployment.log_in(|| uri.open(&profile))
 }
 
 /// Takes the keys of an interrupted `init` out of the device, exactly those, and forgets it. Returns how
@@ -99,7 +101,8 @@ pub fn abandon_init(deployment: &Deployment) -> Result<usize> {
         return Err(Error::new(Code::DeploymentExists).detail("it is complete: run the same init again"));
     }
     let uri: DeviceUri = uri.parse()?;
-    let removed = uri.remove(&KeyIds { root: *keys.root.as_bytes(), audit: *keys.audit.as_bytes() })?;
+    let ids = KeyIds { root: *keys.root.as_bytes(), audit: *keys.audit.as_bytes() };
+    let removed = deployment.log_in(|| uri.remove(&ids))?;
     Strongroom::abandon_init(deployment)?;
     Ok(removed)
 }

@@ -23,12 +23,12 @@ use cryptoki::{
     types::AuthPin,
 };
 use strongroom::{
-    DeviceProfile,
+    Actor, Code, Config, Context, Deployment, DeviceProfile, OpenOptions, Recovery,
     device::{DeviceError, Health, Prk, RootVersion},
     testing::device::{block_on, check},
 };
 use strongroom_hsm::{
-    DeviceUri, KeyIds, doctor,
+    DeviceUri, KeyIds, doctor, initialize, open_deployment,
     testing::{SoftHsm, login_attempts},
 };
 
@@ -98,6 +98,42 @@ fn code(error: &Error) -> RvError {
 fn it_is_a_key_device() {
     let Some(token) = token("kit") else { return };
     check(&token.uri.open(&token.provision()).unwrap());
+}
+
+/// Refused logins are a line of the opening that succeeds.
+#[test]
+fn what_a_token_refused_is_in_the_log() {
+    let Some(token) = token("guessed") else { return };
+    let text = token.uri.to_string();
+    let pin = PathBuf::from(text.split_once("pin-source=file:").unwrap().1);
+    let folder = tempfile::tempdir().unwrap();
+    let deployment = Deployment::at(folder.path().join("data"));
+    let write_pin = |pin_now: &str| fs::write(&pin, pin_now).unwrap();
+    let operator = || Context::new(Actor::operator("olga").unwrap());
+
+    // Also those of an `init`, which is forgotten but for that.
+    let begin = || {
+        let config = Config { device: text.clone(), ..Config::default() };
+        block_on(initialize(&deployment, config, Recovery::None, None, operator(), OpenOptions::default()))
+    };
+    write_pin("guess-1");
+    assert_eq!(begin().unwrap_err().code(), Code::DevicePinRefused);
+    write_pin(PIN);
+    begin().unwrap().0.close().unwrap();
+
+    let open = || block_on(open_deployment(&deployment, OpenOptions::default()));
+    for guess in ["guess-2", "guess-3"] {
+        write_pin(guess);
+        assert_eq!(open().unwrap_err().code(), Code::DevicePinRefused);
+    }
+    write_pin(PIN);
+    open().unwrap().close().unwrap();
+    let room = open().unwrap();
+    let lines = block_on(room.admin(operator()).audit().show(0, 100)).unwrap().entries;
+    let told = lines.iter().filter(|line| line.act == "device.login").map(|line| (&*line.code, line.count));
+    let refused = "SR-DEVICE-PIN-REFUSED";
+    assert_eq!(told.collect::<Vec<_>>(), [(refused, Some(1)), (refused, Some(2))]);
+    room.close().unwrap();
 }
 
 /// Between the new object and the end of the old one there are two; the newest counts, and the next writing clears up.

@@ -199,6 +199,11 @@ impl Corpus {
             ("origin", "url", "example.com/keys"),
             ("origin", "generated", "strongroom.invalid/0123456789abcdef"),
             ("profile", "token", &profile),
+            (
+                "refused_logins",
+                "two",
+                r#"{"code":"SR-DEVICE-PIN-REFUSED","count":2,"first":1767225600000000,"id":"00064748462040000123456789abcdef","last":1767225660000000,"v":1}"#,
+            ),
             ("root_key", "hex", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
             ("value", "deep", "[[[[[[[[{\"a\":[{}]}]]]]]]]]"),
             ("value", "scalars", "[1, -2.5e-7, \"\\u00e9\\n\", true, false, null]"),

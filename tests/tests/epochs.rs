@@ -7,44 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use common::{Place, billing, operator, tenant};
+use common::{Away, Place, billing, operator, tenant};
 use pollster::block_on;
-use strongroom::{
-    Code, KeyDevice, OpenOptions, Put, SecretValue, Strongroom, SystemRandom, Timestamp,
-    device::{BoxFuture, DeviceError, DeviceIdentity, Health, Prk, RootVersion, Signature},
-    testing::ManualClock,
-};
-
-/// A device that signs nothing while it is away.
-#[derive(Debug)]
-struct Away {
-    inner: Arc<dyn KeyDevice>,
-    away: AtomicBool,
-}
-
-impl KeyDevice for Away {
-    fn prf(&self, root: RootVersion, input: Vec<u8>, deadline: Instant) -> BoxFuture<'_, Result<Prk, DeviceError>> {
-        self.inner.prf(root, input, deadline)
-    }
-
-    fn sign(&self, message: Vec<u8>, deadline: Instant) -> BoxFuture<'_, Result<Signature, DeviceError>> {
-        if self.away.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(DeviceError::Unavailable("away".to_owned())) });
-        }
-        self.inner.sign(message, deadline)
-    }
-
-    fn identity(&self) -> DeviceIdentity {
-        self.inner.identity()
-    }
-
-    fn health(&self) -> Health {
-        self.inner.health()
-    }
-}
+use strongroom::{Code, OpenOptions, Put, SecretValue, Strongroom, SystemRandom, Timestamp, testing::ManualClock};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

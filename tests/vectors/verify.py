@@ -1698,6 +1698,24 @@ class Program:
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])
         return VerifyingKey(made["root_key"]), receipts
 
+    def guess(self, source):
+        """Tries two wrong PINs, and returns what is noted of them until the next opening has it in the log."""
+        right = source.read_text()
+        source.write_text("wrong-1234")
+        for _ in range(2):
+            try:
+                self.run("status")
+            except RuntimeError as refused:
+                demand("SR-DEVICE-PIN-REFUSED" in str(refused), f"refused for another reason: {refused}")
+            else:
+                raise AssertionError("a wrong PIN was taken")
+        source.write_text(right)
+        kept = self.folder / "data" / "login.refused"
+        note = parse_refused_logins(kept.read_bytes())
+        self.run("status")
+        demand(not kept.exists(), "refused logins: the note stays")
+        return note
+
     def check_log(self, root_key, receipts):
         bundle = self.folder / "all.bundle"
         self.run("audit", "export", "--deployment", str(bundle))
@@ -1721,6 +1739,25 @@ class Program:
 
     def database(self):
         return self.folder / "data" / "strongroom.db"
+
+
+def parse_refused_logins(bytes_):
+    """What is noted of logins that the device refused."""
+    note = json.loads(bytes_)
+    demand(json.dumps(note, separators=(",", ":"), sort_keys=True).encode() == bytes_, "refused logins: not canonical")
+    demand(note.keys() == {"code", "count", "first", "id", "last", "v"} and note["v"] == 1, "refused logins: its keys")
+    demand(note["code"] in ("SR-DEVICE-PIN-REFUSED", "SR-DEVICE-PIN-LOCKED"), "refused logins: why")
+    demand(note["count"] > 0 and note["first"] <= note["last"], "refused logins: count and times")
+    demand(is_hex(note["id"], 32) and note["id"][:16] == u64(note["first"]).hex(), "refused logins: its id")
+    return note
+
+
+def check_refused_logins(lines, note):
+    """The log has one line, which says what was noted."""
+    [line] = [line for line, _ in lines if line["act"] == "device.login"]
+    same("refused logins", (line["n"], line["obj"]), (2, {"id": note["id"], "t": "login", "ver": note["last"]}))
+    same("refused logins", (line["res"], line["who"]["t"]), ({"code": note["code"], "ok": False}, "system"))
+    same("refused logins noted", note["count"], 2)
 
 
 def found_secrets(found, tenant):
@@ -1757,10 +1794,12 @@ def on_softhsm(program, module, folder):
     device = f"pkcs11:token=reader?module-path={module}&pin-source=file:{pin}"
     strongroom = Program(program, folder, device, environment)
     root_key, receipts = strongroom.fill()
+    note = strongroom.guess(pin)
     exported = strongroom.run("tenant", "dangerously-export", "acme", "--yes")
     receipts.append(exported["receipt"])
     prks = {bytes.fromhex(exported["tenant_ref"]): bytes.fromhex(exported["prk"])}
     lines = strongroom.check_log(root_key, receipts)
+    check_refused_logins(lines, note)
 
     tables = tables_of_file(strongroom.database())
     found, tenants = open_database(tables, prks)
@@ -1794,7 +1833,9 @@ def on_software_device(program, folder):
     device = f"software:{key_file}?passphrase-source=file:{passphrase}"
     strongroom = Program(program, folder, device, {})
     root_key, receipts = strongroom.fill()
+    note = strongroom.guess(passphrase)
     lines = strongroom.check_log(root_key, receipts)
+    check_refused_logins(lines, note)
 
     tables = tables_of_file(strongroom.database())
     row = tables["deployment"][0]

@@ -47,8 +47,10 @@ fn no_value_is_in_what_is_said() {
         }
     }
     assert!(fs::read_to_string(place.path("exported")).unwrap().contains(NEEDLE), "the control");
-    for file in fs::read_dir(place.path("data")).unwrap() {
-        let bytes = fs::read(file.unwrap().path()).unwrap();
+    let folders = ["data", "data/processes"].map(|folder| fs::read_dir(place.path(folder)).unwrap());
+    let paths = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    for file in paths.filter(|path| path.is_file()) {
+        let bytes = fs::read(file).unwrap();
         assert!(!bytes.windows(NEEDLE.len()).any(|window| window == NEEDLE.as_bytes()));
     }
 }

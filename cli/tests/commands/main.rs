@@ -5,6 +5,7 @@ mod anchors;
 mod bad_input;
 mod interrupted;
 mod leaks;
+mod logins;
 mod main_job;
 mod place;
 mod proofs;

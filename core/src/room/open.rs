@@ -19,13 +19,14 @@ use super::{
 use crate::{
     Code, Context, DeviceProfile, Error, KeyDevice, Result,
     anchor::{Facts, Keepers, from_settings},
-    audit::{Founding, Sequencer, Write, Writer},
+    audit::{Founding, Sequencer, Write, Writer, Written},
     clock::{Clock, JudgedClock, SystemClock},
     deployment::Deployment,
     device::RootVersion,
     keys::{CACHE_TTL_DEFAULT, KeyCache, KeyEpoch, TenantKeys, TenantSeed, check_input},
     lease::Leases,
     limits,
+    login::Refused,
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
     presence::Presence,
     random::{Random, SystemRandom},
@@ -122,8 +123,9 @@ impl Strongroom {
     /// `DeploymentMissing`, `DeploymentUnfinished`; `DeviceWrongToken`, `DeviceWrongKey` if the device is
     /// not the one; `SchemaNewer`, `StoreDamaged`; `Integrity` if the deployment's rows were changed;
     /// `LogRolledBack` if an anchor remembers what the log does not have, `AnchorMissing`, `AnchorUnusable`,
-    /// `AnchorInvalid`, `AnchorForeign`, or `AnchorSetChanged` if `config.toml` names others; what the device and the
-    /// store say if the line cannot be written.
+    /// `AnchorInvalid`, `AnchorForeign`, or `AnchorSetChanged` if `config.toml` names others; `FileUnreadable` if
+    /// logins were refused before and what is noted of them cannot be read; what the device and the store say if the
+    /// line cannot be written.
     pub async fn open(deployment: &Deployment, device: Arc<dyn KeyDevice>) -> Result<Self> {
         Self::open_with(deployment, device, OpenOptions::default()).await
     }
@@ -178,7 +180,7 @@ impl Strongroom {
         // one: see `restore`.
         if !is_restoring {
             room.begin_anchors(&anchors, &policy).await?;
-            room.record_opening().await?;
+            room.record_opening(home).await?;
             if let Some(presence) = &room.room.presence {
                 presence.tidy(&*store_there)?;
             }
@@ -187,13 +189,27 @@ impl Strongroom {
     }
 
     /// Makes the line of this opening durable: that of the signing epoch which begins with it, certified by the device
-    /// that was logged in to. After the anchors: a log that was rolled back is not continued.
-    async fn record_opening(&self) -> Result<()> {
+    /// that was logged in to; and one for logins that it refused before. After the anchors: a log that was rolled back is
+    /// not continued.
+    async fn record_opening(&self, home: Option<&Deployment>) -> Result<()> {
+        let room = &self.room;
+        let refused = match home {
+            Some(home) => Refused::take(home, &*room.anchors.facts().store, &room.origin, &*room.random)?,
+            None => None,
+        };
+        let own = refused.as_ref().map_or(&[][..], |refused| &refused.lines);
+        let lines: Vec<_> = own.iter().map(|line| (TenantNumber::SYS, line.clone())).collect();
+        let is_noted = !lines.is_empty();
         let (answer, answered) = oneshot::channel();
-        let nothing = Write { changes: Vec::new(), lines: Vec::new() };
-        self.room.writer.push(nothing, Box::new(move |written| drop(answer.send(written))));
-        // Of a write without lines there is no receipt.
-        answered.await.map_err(|_| Code::Closed)?.map(drop)
+        room.writer.push(Write { changes: Vec::new(), lines }, Box::new(move |written| drop(answer.send(written))));
+        match answered.await.map_err(|_| Code::Closed)?? {
+            // Of a write without lines there is no receipt.
+            Written::Stale if is_noted => Err(Error::new(Code::Integrity).detail("the log of the deployment")),
+            Written::Stale | Written::Recorded(_) => {
+                refused.into_iter().for_each(Refused::recorded);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     Config, Meta, ValueKind,
     backup::BackupNote,
+    login,
     seal::{self, Content},
 };
 
@@ -34,6 +35,11 @@ pub fn meta(bytes: &[u8]) -> Option<Vec<u8>> {
 /// The text of the note beside a backup.
 pub fn backup_note(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(BackupNote::parse(std::str::from_utf8(bytes).ok()?)?.text().into_bytes())
+}
+
+/// The note of logins that the device refused.
+pub fn refused_logins(bytes: &[u8]) -> Option<Vec<u8>> {
+    login::Note::parse(bytes)?.to_bytes().ok()
 }
 
 /// `config.toml`, without its comment.

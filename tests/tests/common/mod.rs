@@ -2,11 +2,18 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use strongroom::{
     ActingTenant, Actor, Admin, Code, Config, Context, Deployment, Error, Init, KeyDevice, OpenOptions, Recovery,
     Strongroom,
+    device::{BoxFuture, DeviceError, DeviceIdentity, Health, Prk, RootVersion, Signature},
 };
 use strongroom_hsm::{DeviceUri, KeyIds};
 use tempfile::TempDir;
@@ -80,4 +87,32 @@ pub(crate) fn tenant(room: &Strongroom, name: &str) -> ActingTenant {
         Err(error) => assert_eq!(error.code(), Code::TenantExists, "{error}"),
     }
     room.tenant(&id).acting_as(billing())
+}
+
+/// A device that signs nothing while it is away.
+#[derive(Debug)]
+pub(crate) struct Away {
+    pub(crate) inner: Arc<dyn KeyDevice>,
+    pub(crate) away: AtomicBool,
+}
+
+impl KeyDevice for Away {
+    fn prf(&self, root: RootVersion, input: Vec<u8>, deadline: Instant) -> BoxFuture<'_, Result<Prk, DeviceError>> {
+        self.inner.prf(root, input, deadline)
+    }
+
+    fn sign(&self, message: Vec<u8>, deadline: Instant) -> BoxFuture<'_, Result<Signature, DeviceError>> {
+        if self.away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(DeviceError::Unavailable("away".to_owned())) });
+        }
+        self.inner.sign(message, deadline)
+    }
+
+    fn identity(&self) -> DeviceIdentity {
+        self.inner.identity()
+    }
+
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
 }

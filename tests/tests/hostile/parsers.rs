@@ -86,6 +86,7 @@ parsers! {
     origin in copies,
     profile in objects,
     receipt in copies,
+    refused_logins in copies,
     remembered in verification,
     root_key in copies,
     sealed in copies,
@@ -427,6 +428,10 @@ fn meta(bytes: &[u8]) -> bool {
 
 fn backup_note(bytes: &[u8]) -> bool {
     same(bytes, parsers::backup_note(bytes))
+}
+
+fn refused_logins(bytes: &[u8]) -> bool {
+    same(bytes, parsers::refused_logins(bytes))
 }
 
 /// People write it, in any form that TOML allows.
