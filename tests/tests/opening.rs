@@ -83,16 +83,21 @@ fn a_process_that_only_opens_leaves_a_line() {
 fn what_cannot_be_recorded_is_not_opened() {
     let (place, room) = Place::software();
     room.close().unwrap();
-    let before = told(&place).len();
     let code = Code::StoreUnavailable;
-    for (failure, lines) in [(Failure::NotDone(code), &[][..]), (Failure::YetDone(code), &[OPENED])] {
+    for (step, failure, lines) in [
+        (Step::Commit, Failure::NotDone(code), &[][..]),
+        (Step::Commit, Failure::YetDone(code), &[OPENED]),
+        // It is committed and may be lost.
+        (Step::Sync, Failure::NotDone(code), &[OPENED]),
+    ] {
+        let before = told(&place).len();
         let sqlite = SqliteStore::open(&place.deployment.database(), Maintenance::Inline).unwrap();
         let store = Arc::new(FaultyStore::new(Arc::new(sqlite)));
-        store.fail(Step::Commit, 1, failure);
+        store.fail(step, 1, failure);
         let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
         let opened = block_on(Strongroom::open_in(seam, place.device().unwrap(), OpenOptions::default()));
-        assert_eq!((opened.unwrap_err().code(), store.pending()), (code, 0), "{failure:?}");
-        assert_eq!(added(&place, before), lines, "{failure:?}");
+        assert_eq!((opened.unwrap_err().code(), store.pending()), (code, 0), "{step:?} {failure:?}");
+        assert_eq!(added(&place, before), lines, "{step:?} {failure:?}");
     }
     place.open().unwrap().close().unwrap();
 }
