@@ -1,5 +1,6 @@
 //! Read leases: local reads between a line that says how many there may be and one that says how many there were.
 
+mod child;
 mod common;
 
 use std::{
@@ -21,6 +22,8 @@ use strongroom::{
 };
 
 const NOON: Timestamp = Timestamp(1_900_000_000_000_000);
+/// Leases that a process has when it is killed: more than a few pages of anything.
+const LEFT_OPEN: usize = 300;
 /// What a change must be noticed within.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -295,6 +298,43 @@ fn so_many_secrets_may_be_under_lease_and_not_one_more() {
     assert_eq!(block_on(secrets.lease(&path("app/key"), some)).unwrap_err().code(), Code::LeaseLimit);
     block_on(leases.pop().unwrap().close()).unwrap();
     lease(&secrets, some).read().unwrap();
+    room.close().unwrap();
+}
+
+#[test]
+fn child_leases_until_killed() {
+    if !child::role("child_leases_until_killed") {
+        return;
+    }
+    let room = child::open();
+    let secrets = room.tenant(&"acme".parse().unwrap()).acting_as(billing()).secrets();
+    let leases: Vec<_> = (0..LEFT_OPEN).map(|_| lease(&secrets, LeaseLimits::default())).collect();
+    leases.iter().for_each(|lease| drop(lease.read().unwrap()));
+    child::say(&strongroom_log::hex_encode(leases[0].id().as_bytes()));
+    child::wait();
+}
+
+#[test]
+fn of_a_killed_process_the_log_keeps_what_it_was_allowed_and_says_that_nobody_knows_more() {
+    let (place, room, secrets) = ground();
+    let ours = lease(&secrets, LeaseLimits::default());
+    let mut process = child::start("child_leases_until_killed", &place, &[]);
+    let id = process.next().unwrap();
+    process.kill_after(Duration::ZERO);
+    // Whoever opens next sees that it is dead, and that we are not.
+    place.open().unwrap().close().unwrap();
+    let theirs: Vec<_> = {
+        let audit = room.tenant(&"acme".parse().unwrap()).acting_as(operator()).audit();
+        let all = block_on(audit.show(0, 1_000)).unwrap().entries;
+        all.into_iter().filter(|line| strongroom_log::hex_encode(line.request.as_bytes()) == id).collect()
+    };
+    let key = Some("app/key");
+    assert_eq!(told(&theirs)[1], ("secret.lease", true, key, Some(1), Some(1_000)));
+    let ends: Vec<_> = theirs[2..].iter().map(|line| (line.act.as_str(), line.intent, line.code.as_str())).collect();
+    assert_eq!(ends, [("secret.lease", false, "SR-EFFECT-UNKNOWN")]);
+    let open: i64 = place.thief().query_row("SELECT count(*) FROM intents", [], |row| row.get(0)).unwrap();
+    assert_eq!(open, 1, "ours");
+    assert!(read(&ours).is_ok());
     room.close().unwrap();
 }
 

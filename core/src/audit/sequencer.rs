@@ -26,6 +26,7 @@ use crate::{
     Code, Error, KeyDevice, Result, TenantState,
     clock::{BEHIND_MAX, Clock as _, ClockStep, JudgedClock, Timestamp},
     id::DeploymentId,
+    limits,
     memory::Arena,
     presence::{Presence, Seen},
     random::Random,
@@ -37,8 +38,10 @@ use crate::{
 /// How often a commit is begun again because another process took the epoch's number.
 const EPOCH_ATTEMPTS: usize = 16;
 
-/// Intents of dead processes that are closed at a time: the rest at the next epoch.
-const INTENTS_CLOSED_MAX: usize = 256;
+/// Intents that are looked at when an epoch is opened, and of dead processes closed: the rest at the next epoch. A
+/// process has as many as it has leases, backups and exports.
+const INTENTS_SEEN_MAX: usize = 4 * limits::LEASED_SECRETS_MAX;
+const INTENTS_CLOSED_MAX: usize = limits::LEASED_SECRETS_MAX;
 
 /// How long the device is left alone after it refused to certify an epoch that is still within its grace.
 const CERTIFY_PAUSE: Duration = Duration::from_secs(5);
@@ -345,14 +348,18 @@ impl Sequencer {
         place: &Place,
         alive: &[[u8; 16]],
     ) -> Result<()> {
-        let mut seen = HashMap::new();
-        for intent in transaction.intents(INTENTS_CLOSED_MAX)? {
+        let (mut seen, mut closed) = (HashMap::new(), 0);
+        for intent in transaction.intents(INTENTS_SEEN_MAX)? {
+            if closed == INTENTS_CLOSED_MAX {
+                break;
+            }
             let look = || self.founding.presence.as_ref().map_or(Seen::Unknown, |presence| presence.look(&intent.boot));
             match seen.entry(intent.boot).or_insert_with(look) {
                 Seen::Alive => continue,
                 Seen::Unknown if alive.contains(&intent.boot) => continue,
                 Seen::Gone | Seen::Unknown => {}
             }
+            closed += 1;
             let _ = transaction.apply(&[Change::CloseIntent(intent.clone())])?;
             // A tenant's log may be closed meanwhile.
             let open = state.logs.get(&intent.tenant).filter(|log| log.status == LogStatus::Open);
