@@ -1,8 +1,8 @@
-//! `tenant`: create, show, list and close.
+//! `tenant`: create, show, list, suspend, resume, close, and its settings.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use strongroom::{Receipt, TenantId, TenantInfo};
+use strongroom::{Receipt, TenantId, TenantInfo, TenantSettings};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     output::{self, ReceiptJson, Table},
 };
 
-/// Create, show, list and close tenants
+/// Create, show, list, suspend and close tenants
 #[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
     /// Create a tenant, with keys and a log of its own
@@ -24,6 +24,21 @@ pub(crate) enum TenantCommand {
     /// List all tenants, closed ones too
     #[command(after_help = "Examples:\n  strongroom tenant list\n  strongroom tenant list -o json")]
     List,
+    /// Refuse everything that is asked of a tenant, until it is resumed
+    #[command(after_help = "Examples:\n  strongroom tenant suspend acme")]
+    Suspend(Name),
+    /// Serve a suspended tenant again
+    #[command(after_help = "Examples:\n  strongroom tenant resume acme")]
+    Resume(Name),
+    /// Change a tenant's settings; what is not named stays as it is
+    #[command(after_help = "Examples:\n  strongroom tenant set acme --leases off")]
+    Set {
+        #[command(flatten)]
+        name: Name,
+        /// Whether programs may read secrets under a lease, without a line for each read
+        #[arg(long, value_name = "on|off", value_enum, required = true)]
+        leases: Switch,
+    },
     /// Close a tenant for ever; what it stored stays, and nobody reaches it
     #[command(after_help = "Examples:\n  strongroom tenant close acme")]
     Close {
@@ -45,6 +60,13 @@ pub(crate) enum TenantCommand {
         #[arg(short, long)]
         yes: bool,
     },
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
 }
 
 /// A tenant's name.
@@ -74,7 +96,13 @@ struct TenantJson<'a> {
     tenant_ref: String,
     state: &'static str,
     created: String,
+    settings: SettingsJson,
     log: LogJson<'a>,
+}
+
+#[derive(Serialize)]
+struct SettingsJson {
+    leases: bool,
 }
 
 #[derive(Serialize)]
@@ -106,6 +134,26 @@ impl TenantCommand {
                     app.out.note("no tenants yet; make one with `strongroom tenant create NAME`");
                 }
                 Ok(())
+            }
+            Self::Suspend(name) => {
+                let id = name.id()?;
+                let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).suspend_tenant(&id).await?))?;
+                app.out.done(&reply(&info, &receipt), || format!("suspended {id} {}", output::recorded(&receipt)))
+            }
+            Self::Resume(name) => {
+                let id = name.id()?;
+                let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).resume_tenant(&id).await?))?;
+                app.out.done(&reply(&info, &receipt), || format!("resumed {id} {}", output::recorded(&receipt)))
+            }
+            Self::Set { name, leases } => {
+                let id = name.id()?;
+                let settings = TenantSettings::default().leases(*leases == Switch::On);
+                let (info, receipt) =
+                    app.in_room(async |room| Ok(room.admin(context).set_tenant(&id, settings).await?))?;
+                app.out.done(&reply(&info, &receipt), || {
+                    let leases = on_or_off(info.settings.leases);
+                    format!("leases of {id} are {leases} {}", output::recorded(&receipt))
+                })
             }
             Self::Close { name, yes } => {
                 let id = name.id()?;
@@ -164,9 +212,14 @@ impl<'a> From<&'a TenantInfo> for TenantJson<'a> {
             tenant_ref: info.tenant_ref.to_string(),
             state: info.state.as_str(),
             created: output::exact_time(info.created_at),
+            settings: SettingsJson { leases: info.settings.leases },
             log: LogJson { origin: &info.log_origin, lines: info.log_size },
         }
     }
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 fn text(info: &TenantInfo) -> String {
@@ -174,6 +227,7 @@ fn text(info: &TenantInfo) -> String {
     table.row(["name", info.id.as_str()]);
     table.row(["state", info.state.as_str()]);
     table.row(["created", &output::time(info.created_at)]);
+    table.row(["leases", on_or_off(info.settings.leases)]);
     table.row(["ref", &info.tenant_ref.to_string()]);
     table.row(["log", &info.log_origin]);
     table.row(["lines", &info.log_size.to_string()]);

@@ -88,7 +88,7 @@ pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
 pub use room::{
     ActingTenant, Admin, AuditHead, DeviceKeys, ExportedKey, Init, OpenOptions, Recovery, Status as DeploymentStatus,
-    Strongroom, Tenant, TenantInfo, TenantState, Tenants,
+    Strongroom, Tenant, TenantInfo, TenantSettings, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{

@@ -18,7 +18,7 @@ use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import,
     ImportEntry, Init, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue,
-    Secrets, StatsBy, Strongroom, Timestamp, Version,
+    Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };
@@ -59,6 +59,8 @@ enum Log {
     Acme,
     /// Of the tenant that is closed by `tenant.close`.
     Doomed,
+    /// Of the tenant that is suspended and resumed.
+    Idle,
     /// Of any other tenant: where nothing is expected.
     Other,
 }
@@ -111,6 +113,17 @@ operations! {
     "tenant.close" close_tenant (Sys, [(Log::Doomed, "tenant.close")])
         done |on| Ok(on.admin.close_tenant(&"doomed".parse().unwrap()).await?.1);
         refused |on| Ok(on.admin.close_tenant(&"shut".parse().unwrap()).await?.1) => TenantClosed;
+    "tenant.suspend" suspend_tenant (Sys, [(Log::Idle, "tenant.suspend")])
+        done |on| Ok(on.admin.suspend_tenant(&"idle".parse().unwrap()).await?.1);
+        refused |on| Ok(on.admin.suspend_tenant(&"shut".parse().unwrap()).await?.1) => TenantClosed;
+    "tenant.resume" resume_tenant (Sys, [(Log::Idle, "tenant.resume")])
+        done |on| Ok(on.admin.resume_tenant(&"idle".parse().unwrap()).await?.1);
+        refused |on| Ok(on.admin.resume_tenant(&"acme".parse().unwrap()).await?.1) => TenantActive;
+    "tenant.set" set_tenant (Sys, [(Log::Acme, "tenant.set")])
+        done |on| Ok(on.admin.set_tenant(&"acme".parse().unwrap(), TenantSettings::default().leases(false)).await?.1);
+        refused |on| {
+            Ok(on.admin.set_tenant(&"shut".parse().unwrap(), TenantSettings::default()).await?.1)
+        } => TenantClosed;
     "tenant.export-key" dangerously_export_key (Sys, [(Log::Acme, "tenant.export-key")])
         done |on| Ok(on.admin.dangerously_export_key(&"acme".parse().unwrap()).await?.receipt);
         refused |on| Ok(on.admin.dangerously_export_key(&"nobody".parse().unwrap()).await?.receipt) => TenantNotFound;
@@ -270,8 +283,8 @@ struct World {
     place: Place,
     room: Strongroom,
     store: Arc<FaultyStore>,
-    /// Origins of the logs of `acme` and `doomed`.
-    origins: [String; 2],
+    /// Origins of the logs of `acme`, `doomed` and `idle`.
+    origins: [String; 3],
     last_seq: i64,
 }
 
@@ -283,17 +296,17 @@ impl World {
         let store = Arc::new(FaultyStore::new(Arc::new(sqlite)));
         let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
         let room = block_on(Strongroom::open_in(seam, place.device().unwrap(), OpenOptions::default())).unwrap();
-        let origins = ["acme", "doomed", "shut"]
+        let origins = ["acme", "doomed", "idle", "shut"]
             .map(|name| block_on(room.admin(operator()).create_tenant(&name.parse().unwrap())).unwrap().0.log_origin);
         block_on(room.admin(operator()).close_tenant(&"shut".parse().unwrap())).unwrap();
-        let [acme, doomed, _] = origins;
+        let [acme, doomed, idle, _] = origins;
         let on = On::new(&room, "acme", &operator(), place.folder.path());
         for at in ["app/key", "app/other", "delete"] {
             block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
         }
         fs::write(on.file("taken"), "").unwrap();
         block_on(on.admin.add_anchor(&on.anchor("kept"))).unwrap();
-        let mut world = Self { place, room, store, origins: [acme, doomed], last_seq: 0 };
+        let mut world = Self { place, room, store, origins: [acme, doomed, idle], last_seq: 0 };
         world.new_lines();
         world
     }
@@ -315,6 +328,7 @@ impl World {
             let log = match line.log {
                 origin if origin == self.origins[0] => Log::Acme,
                 origin if origin == self.origins[1] => Log::Doomed,
+                origin if origin == self.origins[2] => Log::Idle,
                 origin if origin.ends_with("/sys") => Log::Sys,
                 _ => Log::Other,
             };
@@ -422,6 +436,7 @@ fn each_operation_done_or_refused_is_one_line() {
     let audits = [
         (Log::Sys, world.room.admin(operator()).audit()),
         (Log::Acme, world.room.tenant(&"acme".parse().unwrap()).acting_as(operator()).audit()),
+        (Log::Idle, world.room.tenant(&"idle".parse().unwrap()).acting_as(operator()).audit()),
     ];
     let mut resolved = 0;
     for (log, audit) in audits {

@@ -13,7 +13,7 @@ use common::{Place, admin, billing, operator, tenant};
 use pollster::block_on;
 use strongroom::{
     AuditEntry, Code, Context, Delete, Lease, LeaseCounts, LeaseLimits, OpenOptions, Put, SecretPath, SecretValue,
-    Secrets, Strongroom, SystemRandom, Timestamp, limits,
+    Secrets, Strongroom, SystemRandom, TenantSettings, Timestamp, limits,
     store::{Maintenance, SqliteStore, Store},
     testing::{
         ManualClock,
@@ -287,6 +287,30 @@ fn when_its_time_is_over_it_is_wiped_and_recorded() {
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(lines(&room, id)[3].count, Some(counts.reads));
+    room.close().unwrap();
+}
+
+#[test]
+fn where_an_operator_allows_no_leases_there_are_none_and_those_there_were_end() {
+    let (_place, room, secrets) = ground();
+    let (admin, acme) = (admin(&room), "acme".parse().unwrap());
+    let before = lease(&secrets, LeaseLimits::default());
+    let (info, _) = block_on(admin.set_tenant(&acme, TenantSettings::default().leases(false))).unwrap();
+    assert!(!info.settings.leases);
+    assert_eq!(until_refused(&before), Code::LeaseEnded);
+    let opened = || block_on(secrets.lease(&path("app/key"), LeaseLimits::default())).map_err(|error| error.code());
+    assert_eq!(opened().err(), Some(Code::LeaseDenied));
+    let folder = "app".parse().unwrap();
+    let refused = block_on(secrets.lease_folder(&folder, LeaseLimits::default())).unwrap_err();
+    assert_eq!(refused.code(), Code::LeaseDenied);
+    block_on(admin.set_tenant(&acme, TenantSettings::default())).unwrap();
+    let again = opened().unwrap();
+
+    block_on(admin.suspend_tenant(&acme)).unwrap();
+    assert_eq!(until_refused(&again), Code::LeaseEnded);
+    assert_eq!(opened().err(), Some(Code::TenantSuspended));
+    block_on(admin.resume_tenant(&acme)).unwrap();
+    opened().unwrap();
     room.close().unwrap();
 }
 

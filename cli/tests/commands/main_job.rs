@@ -36,6 +36,19 @@ fn main_job(place: &Place) {
     the_end(place);
 }
 
+fn suspended(place: &Place) {
+    place.refused(&["tenant", "resume", "globex"], b"", 4, "SR-TENANT-ACTIVE");
+    assert_eq!(place.json(&["tenant", "suspend", "globex"])["state"], "suspended");
+    place.refused(&["--tenant", "globex", "secret", "list"], b"", 6, "SR-TENANT-SUSPENDED");
+    place.refused(&["tenant", "suspend", "globex"], b"", 6, "SR-TENANT-SUSPENDED");
+    assert_eq!(place.json(&["tenant", "set", "globex", "--leases", "off"])["settings"]["leases"], false);
+    assert!(
+        place.ok(&["tenant", "show", "globex"]).lines().any(|line| line.starts_with("leases") && line.ends_with("off"))
+    );
+    assert_eq!(place.json(&["tenant", "resume", "globex"])["state"], "active");
+    place.ok(&["--tenant", "globex", "secret", "list"]);
+}
+
 fn tenants(place: &Place) {
     let created = place.json(&["tenant", "create", "acme"]);
     assert_eq!((&created["name"], &created["state"]), (&json!("acme"), &json!("active")));
@@ -192,6 +205,7 @@ fn the_end(place: &Place) {
     check_receipt(&place.json(&[&args[..], &["--yes"]].concat())["receipt"]);
     place.refused(&["secret", "get", "copy/db/password"], b"", 3, "SR-SECRET-NOT-FOUND");
 
+    suspended(place);
     place.ok(&["tenant", "close", "globex", "--yes"]);
     place.refused(&["--tenant", "globex", "secret", "list"], b"", 6, "SR-TENANT-CLOSED");
     place.refused(&["tenant", "close", "globex", "--yes"], b"", 6, "SR-TENANT-CLOSED");

@@ -56,6 +56,7 @@ codes! {
     CursorInvalid "SR-CURSOR-INVALID" Invalid "the page cursor is not one of ours" "start the listing again without a cursor";
     LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries";
     LeaseInvalid "SR-LEASE-INVALID" Invalid "the limits of the lease are outside what is allowed" "ask for 1 to 1,000,000,000 reads, 1 second to 1 hour, and 1 byte to 1 TiB";
+    LeaseDenied "SR-LEASE-DENIED" Denied "the tenant's settings allow no leases" "get the secret itself, or ask an operator: `strongroom tenant set NAME --leases on`";
     LeaseLimit "SR-LEASE-LIMIT" Limited "too many secrets are under lease in this process" "close leases that nobody needs; 4,096 secrets may be under lease at a time";
     LeaseExhausted "SR-LEASE-EXHAUSTED" Limited "the reads or bytes of the lease are used up" "open another lease, with higher limits if need be";
     LeaseExpired "SR-LEASE-EXPIRED" Limited "the time of the lease is over" "open another lease";
@@ -69,6 +70,7 @@ codes! {
     TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";
     TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";
     TenantSuspended "SR-TENANT-SUSPENDED" Denied "the tenant is suspended" "an operator must resume it first";
+    TenantActive "SR-TENANT-ACTIVE" Conflict "the tenant is not suspended" "there is nothing to resume";
     TenantInvalid "SR-TENANT-INVALID" Invalid "the tenant name is not valid" "use 1 to 63 bytes of [a-z0-9-], beginning and ending with a letter or digit; `sys` is reserved";
     ActorInvalid "SR-ACTOR-INVALID" Invalid "the actor is not valid" "use `user:`, `service:` or `operator:` and 1 to 128 bytes of printable ASCII without spaces";
     ContextInvalid "SR-CONTEXT-INVALID" Invalid "the request id or address is not valid" "use a request id of 32 hex digits and an IP address";

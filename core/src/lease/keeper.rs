@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::grant::{End, Grant};
 use crate::{
-    Code, Error, Result, SecretPath, SecretValue, TenantState,
+    Code, Error, Result, SecretPath, SecretValue, TenantSettings, TenantState,
     audit::Receipt,
     clock::Clock,
     limits,
@@ -220,8 +220,9 @@ fn look(leases: &Leases, room: &Room, seen: Option<u64>) -> Result<u64> {
 }
 
 fn has_changed(grant: &Grant, snapshot: &mut dyn Snapshot) -> Result<bool> {
-    let active = snapshot.tenant(grant.tenant)?.is_some_and(|row| row.state == TenantState::Active.number());
-    Ok(!active || grant.has_changed(snapshot)?)
+    let Some(row) = snapshot.tenant(grant.tenant)? else { return Ok(true) };
+    let allowed = row.state == TenantState::Active.number() && TenantSettings::from_row(&row)?.leases;
+    Ok(!allowed || grant.has_changed(snapshot)?)
 }
 
 /// Records leases that have ended, as many as are due at once or all. Whether there are more.

@@ -6,6 +6,7 @@ mod init;
 mod open;
 mod operation;
 mod status;
+mod tenant_changes;
 mod tenants;
 
 use std::{
@@ -20,6 +21,7 @@ pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
 pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
+pub use tenant_changes::TenantSettings;
 pub use tenants::{Admin, ExportedKey, TenantInfo, TenantState, Tenants};
 
 use strongroom_log::{Origin, RootKey};

@@ -1,11 +1,9 @@
-//! Tenants: made, shown, listed and closed by operators.
-//!
-//! These acts are recorded in `sys`; closing is also the last line of the tenant's own log.
+//! Tenants: made, shown and listed by operators. These acts are recorded in `sys`.
 
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    DERIVE_TIMEOUT, Room,
+    DERIVE_TIMEOUT, Room, TenantSettings,
     operation::{LineFacts, Named, Part, Step, Target, change_of},
     root_of,
 };
@@ -70,6 +68,8 @@ pub struct TenantInfo {
     pub log_origin: String,
     /// Lines in its log.
     pub log_size: u64,
+    /// What an operator decided for it.
+    pub settings: TenantSettings,
 }
 
 /// All tenants.
@@ -163,7 +163,7 @@ impl Admin {
                     row: Some(change_of(&row)),
                     ..LineFacts::default()
                 };
-                let info = info(step.room, &row, name.clone(), 0);
+                let info = info(step.room, &row, name.clone(), 0)?;
                 step.changes.push(Change::CreateTenant(row));
                 Ok(info)
             })
@@ -196,7 +196,7 @@ impl Admin {
                 let row = find(step, &name)?;
                 step.line.object = Some(by_ref(row.tenant));
                 let size = step.snapshot.log_head(row.number)?.map_or(0, |head| head.size);
-                Ok(info(step.room, &row, name.clone(), size))
+                info(step.room, &row, name.clone(), size)
             })
             .await
     }
@@ -215,7 +215,7 @@ impl Admin {
                 for row in step.snapshot.tenants()? {
                     step.keys.check_row(&row)?;
                     let name = step.room.tenant_name(step.keys, &row)?;
-                    tenants.push(info(step.room, &row, name, sizes.get(&row.number).copied().unwrap_or(0)));
+                    tenants.push(info(step.room, &row, name, sizes.get(&row.number).copied().unwrap_or(0))?);
                 }
                 tenants.sort_by(|a, b| a.id.cmp(&b.id));
                 step.line.count = Some(tenants.len() as u64);
@@ -223,43 +223,6 @@ impl Admin {
             })
             .await?;
         Ok(Tenants { tenants, receipt })
-    }
-
-    /// Closes a tenant for ever: every later operation on it is refused. What it stored stays where it is.
-    ///
-    /// # Errors
-    /// `TenantNotFound`, `TenantClosed`.
-    pub async fn close_tenant(&self, id: &TenantId) -> Result<(TenantInfo, Receipt)> {
-        // The tenant's keys write the last line of its own log.
-        let keys = match self.room.resolve(&Target::Tenant(id.clone())).await {
-            Ok((_, keys, _)) => Ok(keys),
-            Err(error) => Err(error.code()),
-        };
-        let (name, actor) = (id.clone(), self.context.actor().clone());
-        self.room
-            .operate("tenant.close", &Target::Sys, &self.context, move |step| {
-                let row = find(step, &name)?;
-                step.line.object = Some(by_ref(row.tenant));
-                if TenantState::from_number(row.state) == Some(TenantState::Closed) {
-                    return Err(Code::TenantClosed.into());
-                }
-                let keys = keys.as_ref().map_err(|code| Error::new(*code))?;
-                let (handle, new_actor) = step.room.actor_handle(step.snapshot, row.number, keys, &actor)?;
-                let size = step.snapshot.log_head(row.number)?.map_or(0, |head| head.size);
-                let mut row = TenantRow { state: TenantState::Closed.number(), revision: row.revision + 1, ..row };
-                row.mac = step.keys.row_mac(&row)?;
-                step.line.row = Some(change_of(&row));
-                step.parts.push(Part {
-                    act: "tenant.close",
-                    line: LineFacts { object: Some(by_ref(row.tenant)), ..LineFacts::default() },
-                    elsewhere: Some((row.number, log_origin(row.number, row.tenant, &step.room.origin), Some(handle))),
-                });
-                let info = info(step.room, &row, name.clone(), size + 1);
-                step.changes.extend(new_actor);
-                step.changes.push(Change::UpdateTenant(row));
-                Ok(info)
-            })
-            .await
     }
 }
 
@@ -295,8 +258,10 @@ impl Admin {
             .operate("tenant.export-key", &Target::Sys, &self.context, move |step| {
                 let row = find(step, &name)?;
                 let keys = known.as_ref().map_err(|code| Error::new(*code))?;
-                if TenantState::from_number(row.state) != Some(TenantState::Active) {
-                    return Err(Code::TenantClosed.into());
+                match TenantState::from_number(row.state) {
+                    Some(TenantState::Active) => {}
+                    Some(TenantState::Suspended) => return Err(Code::TenantSuspended.into()),
+                    _ => return Err(Code::TenantClosed.into()),
                 }
                 step.line.object = Some(by_ref(row.tenant));
                 let (handle, new_actor) = step.room.actor_handle(step.snapshot, row.number, keys, &actor)?;
@@ -359,13 +324,14 @@ fn free_position(step: &mut Step<'_>) -> Result<TenantNumber> {
     }
 }
 
-fn info(room: &Room, row: &TenantRow, id: TenantId, log_size: u64) -> TenantInfo {
-    TenantInfo {
+pub(super) fn info(room: &Room, row: &TenantRow, id: TenantId, log_size: u64) -> Result<TenantInfo> {
+    Ok(TenantInfo {
         id,
         tenant_ref: row.tenant,
         state: TenantState::from_number(row.state).unwrap_or(TenantState::Suspended),
         created_at: Timestamp(row.created_at),
         log_origin: log_origin(row.number, row.tenant, &room.origin).as_str().to_owned(),
         log_size,
-    }
+        settings: TenantSettings::from_row(row)?,
+    })
 }

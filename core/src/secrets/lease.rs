@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Secrets, Version, VersionState, expired, export::below, find, get::open_version};
 use crate::{
-    Code, Error, Folder, FolderLease, Lease, LeaseLimits, RequestId, Result, SecretPath,
+    Code, Error, Folder, FolderLease, Lease, LeaseLimits, RequestId, Result, SecretPath, TenantSettings,
     audit::Receipt,
     clock::{Clock as _, Timestamp},
     keys::PseudonymKind,
@@ -89,7 +89,12 @@ impl Secrets {
         let since = room.clock.monotonic();
         let ((opened, time), receipt) = room
             .operate("secret.lease", &self.target(), &context, move |step| {
-                let (opened, ends_at) = hold(step)?;
+                // First what is asked for, so that the line names it.
+                let held = hold(step);
+                if !TenantSettings::from_row(step.tenant)?.leases {
+                    return Err(Code::LeaseDenied.into());
+                }
+                let (opened, ends_at) = held?;
                 let time = time_of(limits, step.now, ends_at);
                 step.line.count = Some(limits.reads);
                 let until = step.now.after(time);
