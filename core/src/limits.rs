@@ -60,7 +60,12 @@ pub const IMPORT_ENTRIES_MAX: usize = 10_000;
 /// Largest document to import, in bytes.
 pub const IMPORT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Deepest nesting of objects in a JSON document to import, the document itself included.
+/// Largest YAML document to import, in bytes. Its library keeps all parts of a `{…}` or `[…]` at the top until it has
+/// seen the end, at up to 270 bytes for each byte.
+pub const IMPORT_YAML_BYTES_MAX: usize = 1024 * 1024;
+
+/// Deepest nesting of objects, mappings or tables in a document to import, the document itself included; and of lists in
+/// a YAML or TOML document.
 pub const IMPORT_DEPTH_MAX: usize = PATH_SEGMENTS_MAX;
 
 /// Operations that may be under way in a process. More callers than this wait for a place.

@@ -205,8 +205,25 @@ impl Corpus {
                 r#"{"code":"SR-DEVICE-PIN-REFUSED","count":2,"first":1767225600000000,"id":"00064748462040000123456789abcdef","last":1767225660000000,"v":1}"#,
             ),
             ("root_key", "hex", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
+            (
+                "toml_file",
+                "tables",
+                "a = 'x' # top\n[b.\"c/d\"]\ne = 1\nf = [1, {g = \"\\u00e9\"}]\n[[h]]\ni = 07:32:00\n",
+            ),
+            (
+                "toml_file",
+                "wrapped",
+                "k = {\"$binary\" = 'AAEC'}\nl = {\"$json\" = '{}'}\nm = \"\"\"\nn\\\n  o\"\"\"\n",
+            ),
             ("value", "deep", "[[[[[[[[{\"a\":[{}]}]]]]]]]]"),
             ("value", "scalars", "[1, -2.5e-7, \"\\u00e9\\n\", true, false, null]"),
+            (
+                "yaml_file",
+                "mappings",
+                "a: x # top\nb:\n  c/d: 'it''s'\n  e: |\n    1\n    2\nf:\n- 1\n- {g: \"\\x41\"}\n",
+            ),
+            ("yaml_file", "flow", "---\n{a: {b: no-one, \"c\": 2}, d: {$binary: AAEC}, ? e : [>-]}\n...\n"),
+            ("yaml_file", "laughs", "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\nd: !!str y\n"),
             ("vkey", "standard", "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
         ] {
             self.put(parser, name, bytes)?;

@@ -47,13 +47,25 @@ enum Document {
     Env,
     /// Nested objects are folders.
     Json,
+    /// Nested mappings are folders.
+    Yaml,
+    /// Tables are folders.
+    Toml,
 }
 
 impl Document {
     /// The one that is asked for, else the one that the file's name says, else `.env`.
     fn of(asked: Option<Self>, file: Option<&Path>) -> Self {
-        let is_json = || file.and_then(Path::extension).is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        asked.unwrap_or_else(|| if is_json() { Self::Json } else { Self::Env })
+        let by_name = || {
+            let extension = file?.extension()?.to_str()?.to_ascii_lowercase();
+            match extension.as_str() {
+                "json" => Some(Self::Json),
+                "yaml" | "yml" => Some(Self::Yaml),
+                "toml" => Some(Self::Toml),
+                _ => None,
+            }
+        };
+        asked.or_else(by_name).unwrap_or(Self::Env)
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use strongroom::{
     Folder, Import, ImportEntry,
-    transfer::{dotenv, json},
+    transfer::{dotenv, json, toml, yaml},
 };
 
 use super::{Document, under};
@@ -18,15 +18,18 @@ use crate::{
     output::{self, ReceiptJson},
 };
 
-/// Import a .env or JSON document: all of it in one transaction, or nothing
+/// Import a .env, JSON, YAML or TOML document: all of it in one transaction, or nothing
 ///
-/// In a .env file, each NAME=value becomes the secret PREFIX/NAME; nothing is expanded. In JSON, nested
-/// objects are folders, strings are text, and everything else is a JSON value. What is malformed is
-/// refused with its line, and nothing is imported.
+/// In a .env file, each NAME=value becomes the secret PREFIX/NAME; nothing is expanded. In JSON, YAML and
+/// TOML, nested objects (mappings, tables) are folders, strings are text, and numbers, true, false and lists
+/// are JSON values. YAML is read without guessing: what some reader could take for something other than
+/// text, such as no, 0123, 1e3 or 12:30, has to be in quotes, and anchors, aliases and tags are refused.
+/// What is malformed is refused with its line, and nothing is imported. At most 16 MiB, of YAML 1 MiB.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   strongroom secret import --prefix prod/api .env
+  strongroom secret import --prefix prod values.yaml
   sops -d secrets.json | strongroom secret import --format json -
   strongroom secret import --prefix prod/api --new-only .env    # touches nothing that exists")]
 pub(crate) struct ImportArgs {
@@ -35,7 +38,7 @@ pub(crate) struct ImportArgs {
     /// Folder to import into [default: the top]
     #[arg(long, value_name = "FOLDER", default_value = "", hide_default_value = true)]
     prefix: String,
-    /// What the document is [default: json if the file's name ends in .json, else env]
+    /// What the document is [default: by the end of the file's name: .json, .yaml, .yml, .toml; else env]
     #[arg(long)]
     format: Option<Document>,
     /// Refuse the whole import if one of the secrets exists
@@ -65,6 +68,8 @@ impl ImportArgs {
         let entries = match Document::of(self.format, Some(&self.file)) {
             Document::Env => dotenv::parse(&document)?,
             Document::Json => json::parse(&document)?,
+            Document::Yaml => yaml::parse(&document)?,
+            Document::Toml => toml::parse(&document)?,
         };
         let paths: Vec<_> = entries.iter().map(|entry| entry.path.clone()).collect();
         let entries = entries.into_iter().map(|entry| ImportEntry { path: entry.path, value: entry.value }).collect();
@@ -85,19 +90,20 @@ impl ImportArgs {
 
 /// Export the current values of a folder and everything below it
 ///
-/// The document can be imported again: JSON holds everything but descriptions, labels and older versions;
-/// .env holds neither sub-folders nor binary values. A file is readable by you alone, and appears only
+/// The document can be imported again: JSON, YAML and TOML hold everything but descriptions, labels and older
+/// versions; .env holds neither sub-folders nor binary values. A file is readable by you alone, and appears only
 /// when it is complete. With `-o json` and no --file, the receipt is the last line on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   strongroom secret export --prefix prod/api --format env
-  strongroom secret export --format json --file acme.json")]
+  strongroom secret export --file acme.yaml
+  strongroom secret export --format json | jq .")]
 pub(crate) struct ExportArgs {
     /// Folder to export [default: the top]
     #[arg(long, value_name = "FOLDER", default_value = "", hide_default_value = true)]
     prefix: String,
-    /// What to write [default: json if the file's name ends in .json, else env]
+    /// What to write [default: by the end of the file's name: .json, .yaml, .yml, .toml; else env]
     #[arg(long)]
     format: Option<Document>,
     /// Write to this new file instead of stdout
@@ -126,6 +132,8 @@ impl ExportArgs {
         let document = match Document::of(self.format, self.file.as_deref()) {
             Document::Env => dotenv::export(secrets)?,
             Document::Json => json::export(secrets),
+            Document::Yaml => yaml::export(secrets),
+            Document::Toml => toml::export(secrets),
         };
         target.write(&document)?;
         let count = exported.secrets.len() as u64;

@@ -68,6 +68,26 @@ fn a_file_is_private_whole_and_never_overwritten_unasked() {
 }
 
 #[test]
+fn documents_of_all_forms_hold_the_same_secrets() {
+    let place = Place::ready();
+    fs::write(place.path("in.yaml"), "db:\n  password: it's\n  port: 5432\nkey: |\n  a\n  b\n").unwrap();
+    place.ok(&["secret", "import", "in.yaml"]);
+    let json = place.ok(&["secret", "export", "--format", "json"]);
+    for name in ["out.yml", "out.toml", "out.JSON"] {
+        place.ok(&["secret", "export", "--file", name]);
+        place.ok(&["secret", "import", "--prefix", name, name]);
+        assert_eq!(place.ok(&["secret", "export", "--format", "json", "--prefix", name]), json, "case: {name}");
+        for secret in ["db/password", "db/port", "key"] {
+            place.ok(&["secret", "delete", "--yes", &format!("{name}/{secret}")]);
+        }
+    }
+    assert_eq!(place.ok(&["secret", "get", "key"]), "a\nb\n");
+    let ambiguous = b"a: x\nb: no\n";
+    place.refused(&["secret", "import", "--format", "yaml", "-"], ambiguous, 5, "SR-IMPORT-MALFORMED");
+    place.refused(&["secret", "get", "a"], b"", 3, "SR-SECRET-NOT-FOUND");
+}
+
+#[test]
 fn a_folder_is_listed_in_pages() {
     let place = Place::ready();
     let document: String = (0..1_005).map(|n| format!("K{n:04}=v\n")).collect();

@@ -24,14 +24,14 @@
 //! for else they would come back as something else. If one secret's path is also a folder of another
 //! (`a` and `a/b`), nesting cannot hold both: then the whole document is flat, `{"a": …, "a/b": …}`.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::{Entries, Entry, malformed, output::Output, text, too_many_entries};
+use super::{Entries, Entry, Placed, malformed, output::Output, placed, text, too_many_entries};
 use crate::{Error, Result, SecretPath, SecretValue, ValueKind, limits};
 
 /// The member that holds a JSON value as text.
@@ -119,7 +119,13 @@ impl<'a> Reader<'a> {
                     let members = self.members(raw)?;
                     match members.as_slice() {
                         [] => return Err(malformed(line, "an empty object is neither a folder nor a value")),
-                        [(name, raw)] if name.starts_with('$') => wrapped(line, name, raw)?,
+                        [(name, raw)] if name.starts_with('$') => {
+                            let content = match raw.get().starts_with('"') {
+                                true => Some(unescape(raw).ok_or_else(|| bad_surrogate(line))?),
+                                false => None,
+                            };
+                            wrapped(name, content).map_err(|rule| malformed(line, rule))?
+                        }
                         _ if depth == limits::IMPORT_DEPTH_MAX => {
                             let max = limits::IMPORT_DEPTH_MAX;
                             return Err(malformed(line, format_args!("objects are nested deeper than {max}")));
@@ -142,17 +148,17 @@ fn bad_surrogate(line: usize) -> Error {
     malformed(line, "a string has half of a surrogate pair")
 }
 
-/// A value in an object of its own. The outer result is the document's, the inner the value's.
-fn wrapped(line: usize, name: &str, raw: &RawValue) -> Result<Result<SecretValue>> {
-    if ![JSON, BINARY].contains(&name) || !raw.get().starts_with('"') {
-        return Err(malformed(line, "$json and $binary are the only names with $, and hold a string"));
-    }
-    let content = unescape(raw).ok_or_else(|| bad_surrogate(line))?;
+/// A value in an object of its own, by the string in it if that is what it holds. The outer error is a rule
+/// that the document breaks; the inner is the value's.
+pub(super) fn wrapped(name: &str, content: Option<Zeroizing<Vec<u8>>>) -> Result<Result<SecretValue>, &'static str> {
+    let Some(content) = content.filter(|_| [JSON, BINARY].contains(&name)) else {
+        return Err("$json and $binary are the only names with $, and hold a string");
+    };
     if name == JSON {
         return Ok(SecretValue::from_kind(ValueKind::Json, content));
     }
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(content.len())]);
-    let length = STANDARD.decode_slice(&*content, &mut bytes).map_err(|_| malformed(line, "$binary is not base64"))?;
+    let length = STANDARD.decode_slice(&*content, &mut bytes).map_err(|_| "$binary is not base64")?;
     bytes.truncate(length);
     Ok(SecretValue::from_kind(ValueKind::Binary, bytes))
 }
@@ -233,17 +239,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
 /// Writes secrets as a JSON document, which can hold them all. Paths are relative to what is exported,
 /// and each must come once.
 pub fn export<'a>(secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>) -> Zeroizing<Vec<u8>> {
-    let secrets: BTreeMap<_, _> = secrets.into_iter().map(|(path, value)| (path.as_str(), value)).collect();
-    let is_flat = secrets.keys().any(|path| path.match_indices('/').any(|(at, _)| secrets.contains_key(&path[..at])));
-
     let mut writer = Writer { output: Output::new(), open: Vec::new(), is_first: true };
     writer.output.push(b"{");
-    // In the order of the text, all that begin with `folder/` come one after another.
-    for (path, value) in secrets {
-        let (folder, name) = match path.rsplit_once('/') {
-            Some((folder, name)) if !is_flat => (folder.split('/').collect(), name),
-            _ => (Vec::new(), path),
-        };
+    for Placed { folder, name, value } in placed(secrets) {
         let common = writer.open.iter().zip(&folder).take_while(|(open, segment)| open == segment).count();
         writer.close_to(common);
         for segment in &folder[common..] {
@@ -298,25 +296,33 @@ impl Writer<'_> {
     }
 }
 
+/// A JSON or binary value in an object of its own: also what YAML and TOML read as a mapping or table.
+pub(super) fn push_wrapped(output: &mut Output, kind: ValueKind, bytes: &[u8], colon: &[u8]) {
+    output.push(b"{");
+    if kind == ValueKind::Json {
+        push_string(output, JSON.as_bytes());
+        output.push(colon);
+        push_string(output, bytes);
+    } else {
+        push_string(output, BINARY.as_bytes());
+        output.push(colon);
+        output.push(b"\"");
+        // A multiple of three bytes at a time: the pieces join without padding between them.
+        let mut encoded = Zeroizing::new([0; 1024]);
+        for piece in bytes.chunks(encoded.len() / 4 * 3) {
+            let length = STANDARD.encode_slice(piece, &mut *encoded).expect("four bytes for each three fit");
+            output.push(&encoded[..length]);
+        }
+        output.push(b"\"");
+    }
+    output.push(b"}");
+}
+
 fn push_value(output: &mut Output, kind: ValueKind, bytes: &[u8]) {
     match kind {
         ValueKind::Text => push_string(output, bytes),
         ValueKind::Json if is_verbatim(bytes) => output.push(bytes),
-        ValueKind::Json => {
-            output.push(br#"{"$json": "#);
-            push_string(output, bytes);
-            output.push(b"}");
-        }
-        ValueKind::Binary => {
-            output.push(br#"{"$binary": ""#);
-            // A multiple of three bytes at a time: the pieces join without padding between them.
-            let mut encoded = Zeroizing::new([0; 1024]);
-            for piece in bytes.chunks(encoded.len() / 4 * 3) {
-                let length = STANDARD.encode_slice(piece, &mut *encoded).expect("four bytes for each three fit");
-                output.push(&encoded[..length]);
-            }
-            output.push(br#""}"#);
-        }
+        ValueKind::Json | ValueKind::Binary => push_wrapped(output, kind, bytes, b": "),
     }
 }
 
@@ -326,19 +332,22 @@ fn is_verbatim(json: &[u8]) -> bool {
     !is_blank(json.first()) && !is_blank(json.last()) && !matches!(json.first(), Some(b'{' | b'"'))
 }
 
-fn push_string(output: &mut Output, text: &[u8]) {
+/// A string that YAML and TOML read the same way: JSON itself needs no escapes for DEL, for what YAML takes for a line
+/// end, and for what it does not count as printable.
+pub(super) fn push_string(output: &mut Output, text: &[u8]) {
     output.push(b"\"");
-    for &byte in text {
-        match byte {
-            b'"' | b'\\' => output.push(&[b'\\', byte]),
-            b'\n' => output.push(br"\n"),
-            b'\r' => output.push(br"\r"),
-            b'\t' => output.push(br"\t"),
-            0..0x20 => {
-                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-                output.push(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 0xf)]);
+    for c in text.utf8_chunks().flat_map(|chunk| chunk.valid().chars()) {
+        match c {
+            '"' => output.push(br#"\""#),
+            '\\' => output.push(br"\\"),
+            '\n' => output.push(br"\n"),
+            '\r' => output.push(br"\r"),
+            '\t' => output.push(br"\t"),
+            '\0'..' ' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                let digit = |shift: u32| b"0123456789abcdef"[((u32::from(c) >> shift) & 0xf) as usize];
+                output.push(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
             }
-            _ => output.push(&[byte]),
+            _ => output.push(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     output.push(b"\"");
@@ -346,7 +355,7 @@ fn push_string(output: &mut Output, text: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::{cell::Cell, collections::BTreeMap};
 
     use super::super::testing;
     use super::*;
@@ -510,15 +519,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         testing::for_each_seed(500, |random| {
-            let secrets = testing::secrets(random, |random| {
-                let segments: Vec<_> = (0..=random.below(4)).map(|_| testing::segment(random)).collect();
-                let value = match random.below(3) {
-                    0 => SecretValue::text(testing::text(random)),
-                    1 => Ok(testing::json(random)),
-                    _ => SecretValue::binary((0..random.below(2_000)).map(|n| n.to_le_bytes()[0]).collect()),
-                };
-                (segments.join("/").parse().unwrap(), value.unwrap())
-            });
+            let secrets = testing::any_secrets(random);
             let document = export(&secrets);
             assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&document).is_ok());
             let entries = parse(&document).unwrap();

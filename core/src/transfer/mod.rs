@@ -1,4 +1,4 @@
-//! Documents to secrets and back: `.env`, JSON, and the environment of a command.
+//! Documents to secrets and back: `.env`, JSON, YAML, TOML, and the environment of a command.
 //!
 //! A document knows nothing of the folder it comes from or goes to: its paths are relative to that.
 //!
@@ -7,17 +7,22 @@
 //! not at all. Errors name lines, rules and paths, never a value; a document may be all secrets, so not
 //! even a name from it is repeated until it has become a path.
 //!
-//! What holds values is wiped when dropped. The caller's document is the caller's to wipe.
+//! What holds values is wiped when dropped. The caller's document is the caller's to wipe. YAML and TOML
+//! are read by libraries, which free copies of parts of the document without wiping them: [`dotenv`] and
+//! [`json`] leave nothing behind.
 
 pub mod dotenv;
 pub mod environment;
 pub mod json;
+pub mod toml;
+pub mod yaml;
 
+mod list;
 mod output;
 #[cfg(test)]
 mod testing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{Code, Error, Result, SecretPath, SecretValue, limits};
 
@@ -29,7 +34,7 @@ pub struct Entry {
     pub path: SecretPath,
     /// Its value.
     pub value: SecretValue,
-    /// The line of the document where it begins, from 1; in JSON, where its value begins.
+    /// The line of the document where its name is, from 1; in JSON, where its value begins.
     pub line: usize,
 }
 
@@ -46,9 +51,7 @@ impl Entries {
         if self.found.len() == limits::IMPORT_ENTRIES_MAX {
             return Err(too_many_entries());
         }
-        let path: SecretPath = name.parse().map_err(|error: Error| {
-            malformed(line, format_args!("the name does not make a path: {}", error.details().unwrap_or_default()))
-        })?;
+        let path = path(line, name)?;
         let value = value.map_err(|error| malformed(line, error))?;
         if let Some(first) = self.lines.insert(path.clone(), line) {
             return Err(malformed(line, format_args!("the name is the same as on line {first}")));
@@ -56,6 +59,40 @@ impl Entries {
         self.found.push(Entry { path, value, line });
         Ok(())
     }
+}
+
+/// The path that a name makes. Also of a folder: whatever is in one whose name does not is refused.
+fn path(line: usize, name: &str) -> Result<SecretPath> {
+    name.parse().map_err(|error: Error| {
+        malformed(line, format_args!("the name does not make a path: {}", error.details().unwrap_or_default()))
+    })
+}
+
+/// Whether these are the characters of a JSON number.
+fn is_json_number(text: &str) -> bool {
+    text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        && text.ends_with(|c: char| c.is_ascii_digit())
+        && SecretValue::json(text).is_ok()
+}
+
+/// A secret in the place that it has in a nested document.
+struct Placed<'a> {
+    folder: Vec<&'a str>,
+    name: &'a str,
+    value: &'a SecretValue,
+}
+
+/// Secrets in the order in which nested documents are written: all that are in a folder come one after
+/// another. If one's path is also a folder of another, nesting cannot hold both: then all are at the top.
+fn placed<'a>(
+    secrets: impl IntoIterator<Item = (&'a SecretPath, &'a SecretValue)>,
+) -> impl Iterator<Item = Placed<'a>> {
+    let secrets: BTreeMap<_, _> = secrets.into_iter().map(|(path, value)| (path.as_str(), value)).collect();
+    let is_flat = secrets.keys().any(|path| path.match_indices('/').any(|(at, _)| secrets.contains_key(&path[..at])));
+    secrets.into_iter().map(move |(path, value)| match path.rsplit_once('/') {
+        Some((folder, name)) if !is_flat => Placed { folder: folder.split('/').collect(), name, value },
+        _ => Placed { folder: Vec::new(), name: path, value },
+    })
 }
 
 fn malformed(line: usize, rule: impl std::fmt::Display) -> Error {
@@ -96,6 +133,11 @@ mod tests {
             let env: String = (0..entries).map(|n| format!("K{n}=v\n")).collect();
             assert_eq!(dotenv::parse(env.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
 
+            let yaml: String = (0..entries).map(|n| format!("K{n}: v\n")).collect();
+            assert_eq!(yaml::parse(yaml.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
+            let toml: String = (0..entries).map(|n| format!("[{n}]\nk = 'v'\n")).collect();
+            assert_eq!(toml::parse(toml.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
+
             let flat: Vec<_> = (0..entries).map(|n| format!("\"K{n}\":1")).collect();
             let flat = format!("{{{}}}", flat.join(","));
             assert_eq!(json::parse(flat.as_bytes()).map(|e| e.len()).map_err(|e| e.code()), want);
@@ -115,6 +157,11 @@ mod tests {
         assert_eq!(json::parse(&document).unwrap_err().code(), Code::ImportTooLarge);
 
         document.fill(b'\n');
+        assert_eq!(toml::parse(&document).unwrap_err().code(), Code::ImportTooLarge);
+        assert!(toml::parse(&document[1..]).unwrap().is_empty());
+        let yaml = &document[..=limits::IMPORT_YAML_BYTES_MAX];
+        assert_eq!(yaml::parse(yaml).unwrap_err().code(), Code::ImportTooLarge);
+        assert!(yaml::parse(&yaml[1..]).unwrap().is_empty());
         assert_eq!(dotenv::parse(&document).unwrap_err().code(), Code::ImportTooLarge);
         document.pop();
         assert!(dotenv::parse(&document).unwrap().is_empty());

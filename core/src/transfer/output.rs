@@ -20,6 +20,10 @@ impl Output {
         self.0.extend_from_slice(bytes);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn finish(self) -> Zeroizing<Vec<u8>> {
         self.0
     }

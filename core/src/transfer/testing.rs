@@ -132,6 +132,19 @@ pub(super) fn secrets(
     (0..random.below(8)).map(|_| one(random)).collect()
 }
 
+/// Some secrets of all kinds and at any depth.
+pub(super) fn any_secrets(random: &mut Random) -> BTreeMap<SecretPath, SecretValue> {
+    secrets(random, |random| {
+        let segments: Vec<_> = (0..=random.below(4)).map(|_| segment(random)).collect();
+        let value = match random.below(3) {
+            0 => SecretValue::text(text(random)),
+            1 => Ok(json(random)),
+            _ => SecretValue::binary((0..random.below(2_000)).map(|n| n.to_le_bytes()[0]).collect()),
+        };
+        (segments.join("/").parse().unwrap(), value.unwrap())
+    })
+}
+
 /// The sample with some bytes changed, cut, repeated or put in.
 pub(super) fn mutated(random: &mut Random, sample: &[u8], pieces: &[&str]) -> Vec<u8> {
     let mut document = sample.to_vec();

@@ -18,7 +18,7 @@ use strongroom::{
     SecretValue, TenantId, TenantKeys, TenantRef, TenantSeed,
     device::{Prk, RootVersion},
     testing::parsers,
-    transfer::{Entry, dotenv, environment, json},
+    transfer::{Entry, dotenv, environment, json, toml, yaml},
 };
 use strongroom_hsm::DeviceUri;
 use strongroom_log::{
@@ -46,6 +46,12 @@ fn copies(input: usize) -> usize {
 /// What a reader needs that makes small objects of small pieces.
 fn objects(input: usize) -> usize {
     64 * 1024 + 256 * input
+}
+
+/// What a reader needs that keeps tokens of up to a thousand characters, and all of a collection, until it knows what
+/// they are. It reads no more than 1 MiB.
+fn lookahead(input: usize) -> usize {
+    512 * 1024 + 320 * input
 }
 
 /// What a verifier needs: the trees it begins with, and then each log, epoch and finding.
@@ -90,8 +96,10 @@ parsers! {
     remembered in verification,
     root_key in copies,
     sealed in copies,
+    toml_file in objects,
     value in copies,
     vkey in copies,
+    yaml_file in lookahead,
 }
 
 /// Accepted, and written again: it has to be what was read.
@@ -311,6 +319,20 @@ fn json_file(bytes: &[u8]) -> bool {
     let Ok(entries) = json::parse(bytes) else { return false };
     let again = json::export(pairs(&entries));
     assert_same_secrets(&entries, &json::parse(&again).expect("we read what we write"));
+    true
+}
+
+fn yaml_file(bytes: &[u8]) -> bool {
+    let Ok(entries) = yaml::parse(bytes) else { return false };
+    let again = yaml::export(pairs(&entries));
+    assert_same_secrets(&entries, &yaml::parse(&again).expect("we read what we write"));
+    true
+}
+
+fn toml_file(bytes: &[u8]) -> bool {
+    let Ok(entries) = toml::parse(bytes) else { return false };
+    let again = toml::export(pairs(&entries));
+    assert_same_secrets(&entries, &toml::parse(&again).expect("we read what we write"));
     true
 }
 
