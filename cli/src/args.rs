@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     anchor::AnchorCommand, app::App, audit::AuditCommand, backup::BackupCommand, completion::Completion,
-    failure::Failure, hsm::HsmCommand, init::Init, output::Format, run::Run, secret::SecretCommand, status::Status,
-    tenant::TenantCommand,
+    failure::Failure, generate::GenerateCommand, hsm::HsmCommand, init::Init, output::Format, run::Run,
+    secret::SecretCommand, status::Status, tenant::TenantCommand,
 };
 
 const FIRST_STEPS: &str = "\
@@ -18,6 +18,7 @@ The first five minutes:
   export STRONGROOM_TENANT=acme
   strongroom secret put prod/db/password          # asks for the value, or reads it from a pipe
   strongroom secret get prod/db/password
+  strongroom generate password prod/api/token     # or makes the value, which nobody sees
   strongroom run --prefix prod/db -- ./server     # with PASSWORD in its environment
   strongroom audit verify
 
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Tenant(TenantCommand),
     #[command(subcommand)]
     Secret(SecretCommand),
+    #[command(subcommand)]
+    Generate(GenerateCommand),
     Run(Run),
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -100,6 +103,7 @@ impl Command {
             Self::Status(status) => status.carry_out(app),
             Self::Tenant(command) => command.carry_out(app),
             Self::Secret(command) => command.carry_out(app),
+            Self::Generate(command) => command.carry_out(app),
             Self::Run(run) => run.carry_out(app),
             Self::Audit(command) => command.carry_out(app),
             Self::Backup(command) => command.carry_out(app),

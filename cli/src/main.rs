@@ -13,6 +13,7 @@ mod completion;
 mod confirm;
 mod failure;
 mod files;
+mod generate;
 mod hsm;
 mod init;
 mod input;

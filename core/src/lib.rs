@@ -36,6 +36,7 @@ mod backup;
 mod clock;
 mod deployment;
 mod error;
+mod generate;
 mod id;
 mod keys;
 mod lease;
@@ -69,6 +70,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use deployment::{Config, Deployment};
 pub use device::KeyDevice;
 pub use error::{Class, Code, Error, Result};
+pub use generate::{ByteEncoding, CharacterClass, Generate, KeyAlgorithm, PasswordPolicy};
 pub use id::{DeploymentId, Handle, IdError, KeyId, ObjectId, TenantRef};
 pub use keys::{
     Authenticated, CACHE_TTL_DEFAULT, IndexHash, IndexKind, KEYRING_KEYS_MAX, KeyCache, KeyEntry, KeyEpoch, Keyring,
@@ -92,7 +94,7 @@ pub use room::{
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
-    After, Delete, Deleted, Entry, Exported, ExportedSecret, Get, Import, ImportEntry, Imported, Meta, Page, Put,
-    PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+    After, Delete, Deleted, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import, ImportEntry,
+    Imported, Meta, Page, Put, PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
 };
 pub use value::{SecretValue, ValueKind};

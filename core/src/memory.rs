@@ -713,7 +713,13 @@ mod tests {
         let sealed = tenant.seal_value(id, 1, &value, &SystemRandom).unwrap();
 
         type Work<'a> = (&'a str, &'a [u8; 32], &'a dyn Fn());
-        let works: [Work<'_>; 6] = [
+        let generated: [u8; 32] = (&crate::testing::SeededRandom::new(1) as &dyn crate::Random).array().unwrap();
+        let generate = |algorithm| {
+            drop(crate::Generate::key_pair(algorithm).make(&crate::testing::SeededRandom::new(1)).unwrap());
+        };
+        let works: [Work<'_>; 8] = [
+            ("generate ed25519", &generated, &|| generate(crate::KeyAlgorithm::Ed25519)),
+            ("generate p256", &generated, &|| generate(crate::KeyAlgorithm::P256)),
             ("seal", &data, &|| drop(tenant.seal_value(id, 1, &value, &SystemRandom).unwrap())),
             ("open", &data, &|| drop(tenant.open_value(id, 1, &sealed).unwrap())),
             ("hash", &index, &|| _ = tenant.index(IndexKind::Secret, b"prod/database/password").unwrap()),

@@ -16,9 +16,9 @@ use std::{
 use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
-    Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Get, Import,
-    ImportEntry, Init, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore, SecretPath, SecretValue,
-    Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
+    Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
+    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore,
+    SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
 };
@@ -154,6 +154,10 @@ operations! {
         refused |on| {
             Ok(on.secrets.import(&folder("app"), entries(&["new", "key"]), Import::default().new_only()).await?.receipt)
         } => SecretConflict;
+    "secret.generate" generate (Acme, [(Log::Acme, "secret.put"), (Log::Acme, "secret.put")])
+        done |on| Ok(on.secrets.generate(&path("made"), &key_pair(), Put::default()).await?.receipt);
+        refused |on| Ok(on.secrets.generate(&path("app/key"), &key_pair(), Put::default().expect(Version(7))).await?.receipt)
+            => SecretConflict;
     "secret.export" export (Acme, [])
         done |on| Ok(on.secrets.export(&folder("app")).await?.receipt);
         refused |on| with_a_row_changed(on, "secrets", async || Ok(on.secrets.export(&folder("app")).await?.receipt)).await
@@ -626,6 +630,11 @@ fn opening_without_an_anchor_or_over_one_is_recorded() {
 
 fn text(value: &str) -> SecretValue {
     SecretValue::text(value).unwrap()
+}
+
+/// What makes two secrets.
+fn key_pair() -> Generate {
+    Generate::key_pair(KeyAlgorithm::Ed25519)
 }
 
 fn path(text: &str) -> SecretPath {

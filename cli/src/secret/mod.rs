@@ -3,7 +3,7 @@
 mod delete;
 mod get;
 mod list;
-mod put;
+pub(crate) mod put;
 mod transfer;
 mod versions;
 

@@ -41,6 +41,13 @@ pub(crate) struct PutArgs {
     /// Keep the newline at the end of what is piped in
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What can be said of a new version, wherever its value comes from.
+#[derive(Args, Debug)]
+pub(crate) struct How {
     /// Only if this is the current version; 0: only if there is none yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
@@ -62,7 +69,7 @@ struct Reply<'a> {
 impl PutArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let path: SecretPath = self.path.parse()?;
-        let options = self.options()?;
+        let options = self.how.options()?;
         // Whoever is asked for a value should not learn afterwards that the command was wrong.
         app.tenant()?;
         app.context()?;
@@ -79,8 +86,10 @@ impl PutArgs {
             _ => ValueKind::Text,
         }
     }
+}
 
-    fn options(&self) -> Result<Put, Failure> {
+impl How {
+    pub(crate) fn options(&self) -> Result<Put, Failure> {
         let mut put = Put::default();
         if let Some(version) = self.expect {
             put = put.expect(Version(version));

@@ -3,6 +3,7 @@
 
 mod anchors;
 mod bad_input;
+mod generate;
 mod interrupted;
 mod leaks;
 mod logins;

@@ -66,6 +66,7 @@ codes! {
     ImportTooLarge "SR-IMPORT-TOO-LARGE" Limited "the import is larger than the limit; nothing was imported" "import at most 10,000 entries and 16 MiB at a time";
     ExportUnsuitable "SR-EXPORT-UNSUITABLE" Invalid "a secret cannot be written in this form; nothing was written" "export as JSON, or rename or leave out the secret that is named";
     EnvironmentCollision "SR-RUN-COLLISION" Conflict "two secrets would become the same environment variable" "rename one of them, or choose a narrower prefix";
+    GenerateInvalid "SR-GENERATE-INVALID" Invalid "what should be generated is not within the limits" "generate passwords of 8 to 256 characters and at least 64 bits of entropy, 16 to 1,024 bytes, or keys of an algorithm that --help names";
     TenantNotFound "SR-TENANT-NOT-FOUND" Absent "no such tenant" "check the name with `strongroom tenant list`";
     TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";
     TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";

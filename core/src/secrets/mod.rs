@@ -6,6 +6,7 @@
 
 mod delete;
 mod export;
+mod generate;
 mod get;
 mod import;
 mod lease;
@@ -21,6 +22,7 @@ use subtle::ConstantTimeEq;
 pub use delete::{Delete, Deleted};
 pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
+pub use generate::{Generated, GeneratedPublic};
 pub use get::{Get, Secret};
 pub use import::{Import, ImportEntry, Imported};
 pub use list::{After, Entry, Page};

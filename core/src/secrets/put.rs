@@ -48,6 +48,14 @@ impl Put {
     }
 }
 
+impl Put {
+    /// The same for another secret of the same operation, whose version nobody has seen: only that there is none yet can
+    /// be expected of both.
+    pub(super) fn for_another(&self) -> Self {
+        Self { expected: self.expected.filter(|version| *version == Version(0)), ..self.clone() }
+    }
+}
+
 /// What became of a put.
 #[derive(Clone, Debug)]
 pub struct PutReply {
