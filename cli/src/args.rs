@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     anchor::AnchorCommand, app::App, audit::AuditCommand, backup::BackupCommand, completion::Completion,
-    failure::Failure, generate::GenerateCommand, hsm::HsmCommand, init::Init, output::Format, run::Run,
+    failure::Failure, generate::GenerateCommand, hsm::HsmCommand, init::Init, output::Format, render::Render, run::Run,
     secret::SecretCommand, status::Status, tenant::TenantCommand,
 };
 
@@ -20,6 +20,7 @@ The first five minutes:
   strongroom secret get prod/db/password
   strongroom generate password prod/api/token     # or makes the value, which nobody sees
   strongroom run --prefix prod/db -- ./server     # with PASSWORD in its environment
+  strongroom render app.toml.in --file app.toml   # with its secrets where {{ secret \"PATH\" }} stands
   strongroom audit verify
 
 Without an HSM at hand: --device 'software:./device.key?passphrase-source=file:./passphrase'
@@ -84,6 +85,7 @@ pub(crate) enum Command {
     Secret(SecretCommand),
     #[command(subcommand)]
     Generate(GenerateCommand),
+    Render(Render),
     Run(Run),
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -104,6 +106,7 @@ impl Command {
             Self::Tenant(command) => command.carry_out(app),
             Self::Secret(command) => command.carry_out(app),
             Self::Generate(command) => command.carry_out(app),
+            Self::Render(render) => render.carry_out(app),
             Self::Run(run) => run.carry_out(app),
             Self::Audit(command) => command.carry_out(app),
             Self::Backup(command) => command.carry_out(app),

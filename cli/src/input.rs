@@ -80,6 +80,11 @@ pub(crate) fn read_document(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> 
     read_at_most(&mut *open(file)?, limits::IMPORT_BYTES_MAX, &name_of(file), Code::ImportTooLarge)
 }
 
+/// Reads a template, from a file or, named `-`, from stdin.
+pub(crate) fn read_template(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_at_most(&mut *open(file)?, limits::TEMPLATE_BYTES_MAX, &name_of(file), Code::TemplateTooLarge)
+}
+
 /// Reads a reply of this program that has a receipt, and may have a value.
 pub(crate) fn read_reply(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     read_at_most(&mut *open(file)?, limits::IMPORT_BYTES_MAX, &name_of(file), Code::ReceiptInvalid)

@@ -95,6 +95,6 @@ pub use room::{
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
     After, Delete, Deleted, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import, ImportEntry,
-    Imported, Meta, Page, Put, PutReply, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+    Imported, Meta, Page, Put, PutReply, Rendered, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
 };
 pub use value::{SecretValue, ValueKind};

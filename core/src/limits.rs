@@ -68,6 +68,15 @@ pub const IMPORT_YAML_BYTES_MAX: usize = 1024 * 1024;
 /// a YAML or TOML document.
 pub const IMPORT_DEPTH_MAX: usize = PATH_SEGMENTS_MAX;
 
+/// Largest template, in bytes.
+pub const TEMPLATE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most placeholders in a template: the secrets are read in one operation.
+pub const TEMPLATE_PLACEHOLDERS_MAX: usize = 1_000;
+
+/// Largest document that becomes of a template, in bytes.
+pub const RENDERED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Shortest generated password, in characters.
 pub const GENERATED_CHARACTERS_MIN: usize = 8;
 
@@ -143,6 +152,8 @@ mod tests {
             (Code::GenerateInvalid, [GENERATED_CHARACTERS_MIN, GENERATED_CHARACTERS_MAX]),
             (Code::GenerateInvalid, [GENERATED_BYTES_MIN, GENERATED_BYTES_MAX]),
             (Code::GenerateInvalid, [GENERATED_ENTROPY_BITS_MIN as usize, GENERATED_BYTES_MAX]),
+            (Code::TemplateTooLarge, [TEMPLATE_BYTES_MAX / (1024 * 1024), TEMPLATE_PLACEHOLDERS_MAX]),
+            (Code::TemplateTooLarge, [RENDERED_BYTES_MAX / (1024 * 1024), TEMPLATE_PLACEHOLDERS_MAX]),
             (Code::TenantInvalid, [1, TENANT_NAME_BYTES_MAX]),
             (Code::ActorInvalid, [1, ACTOR_NAME_BYTES_MAX]),
             (Code::ContextInvalid, [2 * REQUEST_ID_BYTES, 2 * REQUEST_ID_BYTES]),

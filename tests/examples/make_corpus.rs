@@ -206,6 +206,11 @@ impl Corpus {
             ),
             ("root_key", "hex", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
             (
+                "template",
+                "all",
+                "a: {{ secret \"b/c\" }}\nd: {{secret\"e\"|json}} {{ \"{{\" }}\n'{{ secret \"f\" | shell }}{{ secret \"g\" | url }}{{\n secret \"h\" | base64 }}}}\n",
+            ),
+            (
                 "toml_file",
                 "tables",
                 "a = 'x' # top\n[b.\"c/d\"]\ne = 1\nf = [1, {g = \"\\u00e9\"}]\n[[h]]\ni = 07:32:00\n",

@@ -21,6 +21,7 @@ use strongroom::{
     SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
+    transfer::template::Template,
 };
 
 /// What an operation is called on.
@@ -158,6 +159,9 @@ operations! {
         done |on| Ok(on.secrets.generate(&path("made"), &key_pair(), Put::default()).await?.receipt);
         refused |on| Ok(on.secrets.generate(&path("app/key"), &key_pair(), Put::default().expect(Version(7))).await?.receipt)
             => SecretConflict;
+    "secret.render" render (Acme, [(Log::Acme, "secret.get"), (Log::Acme, "secret.get")])
+        done |on| Ok(on.secrets.render(&template(&["app/key", "app/other", "app/key"])).await?.receipt);
+        refused |on| Ok(on.secrets.render(&template(&["app/key", "app/none"])).await?.receipt) => SecretNotFound;
     "secret.export" export (Acme, [])
         done |on| Ok(on.secrets.export(&folder("app")).await?.receipt);
         refused |on| with_a_row_changed(on, "secrets", async || Ok(on.secrets.export(&folder("app")).await?.receipt)).await
@@ -630,6 +634,12 @@ fn opening_without_an_anchor_or_over_one_is_recorded() {
 
 fn text(value: &str) -> SecretValue {
     SecretValue::text(value).unwrap()
+}
+
+/// A template with these secrets.
+fn template(paths: &[&str]) -> Arc<Template> {
+    let text: String = paths.iter().map(|path| format!("{{{{ secret \"{path}\" }}}}\n")).collect();
+    Arc::new(Template::parse(text.as_bytes()).unwrap())
 }
 
 /// What makes two secrets.

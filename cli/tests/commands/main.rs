@@ -11,6 +11,7 @@ mod main_job;
 mod place;
 mod proofs;
 mod queries;
+mod render;
 mod run;
 mod state;
 mod values;

@@ -67,6 +67,8 @@ codes! {
     ExportUnsuitable "SR-EXPORT-UNSUITABLE" Invalid "a secret cannot be written in this form; nothing was written" "export as JSON, or rename or leave out the secret that is named";
     EnvironmentCollision "SR-RUN-COLLISION" Conflict "two secrets would become the same environment variable" "rename one of them, or choose a narrower prefix";
     GenerateInvalid "SR-GENERATE-INVALID" Invalid "what should be generated is not within the limits" "generate passwords of 8 to 256 characters and at least 64 bits of entropy, 16 to 1,024 bytes, or keys of an algorithm that --help names";
+    TemplateInvalid "SR-TEMPLATE-INVALID" Invalid "the template is not valid; nothing was written" "mend the line that is named; a placeholder is {{ secret \"PATH\" }}, with | json, shell, url or base64 before the braces if the value needs it";
+    TemplateTooLarge "SR-TEMPLATE-TOO-LARGE" Limited "the template or what becomes of it is larger than the limit; nothing was written" "split it: a template has at most 1 MiB and 1,000 placeholders, and the document 16 MiB";
     TenantNotFound "SR-TENANT-NOT-FOUND" Absent "no such tenant" "check the name with `strongroom tenant list`";
     TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";
     TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";

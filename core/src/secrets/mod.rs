@@ -13,6 +13,7 @@ mod lease;
 mod list;
 mod meta;
 mod put;
+mod render;
 mod versions;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use import::{Import, ImportEntry, Imported};
 pub use list::{After, Entry, Page};
 pub use meta::Meta;
 pub use put::{Put, PutReply};
+pub use render::Rendered;
 pub use versions::{VersionInfo, Versions};
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Documents to secrets and back: `.env`, JSON, YAML, TOML, and the environment of a command.
+//! Documents to secrets and back: `.env`, JSON, YAML, TOML, templates, and the environment of a command.
 //!
 //! A document knows nothing of the folder it comes from or goes to: its paths are relative to that.
 //!
@@ -14,6 +14,7 @@
 pub mod dotenv;
 pub mod environment;
 pub mod json;
+pub mod template;
 pub mod toml;
 pub mod yaml;
 

@@ -18,7 +18,7 @@ use strongroom::{
     SecretValue, TenantId, TenantKeys, TenantRef, TenantSeed,
     device::{Prk, RootVersion},
     testing::parsers,
-    transfer::{Entry, dotenv, environment, json, toml, yaml},
+    transfer::{Entry, dotenv, environment, json, template::Template, toml, yaml},
 };
 use strongroom_hsm::DeviceUri;
 use strongroom_log::{
@@ -96,6 +96,7 @@ parsers! {
     remembered in verification,
     root_key in copies,
     sealed in copies,
+    template in objects,
     toml_file in objects,
     value in copies,
     vkey in copies,
@@ -333,6 +334,21 @@ fn toml_file(bytes: &[u8]) -> bool {
     let Ok(entries) = toml::parse(bytes) else { return false };
     let again = toml::export(pairs(&entries));
     assert_same_secrets(&entries, &toml::parse(&again).expect("we read what we write"));
+    true
+}
+
+/// Whatever it says, what becomes of it is what was in it and the values, in their places.
+fn template(bytes: &[u8]) -> bool {
+    let Ok(template) = Template::parse(bytes) else { return false };
+    let value = SecretValue::text("").expect("a value");
+    let mut places = 0;
+    let filled = template.fill(|path| {
+        assert!(template.paths().any(|named| named == path));
+        places += 1;
+        Ok(&value)
+    });
+    let filled = filled.expect("an empty text fits everywhere");
+    assert!(places <= strongroom::limits::TEMPLATE_PLACEHOLDERS_MAX && filled.len() <= bytes.len());
     true
 }
 
