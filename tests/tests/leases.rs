@@ -393,7 +393,9 @@ fn without_a_durable_line_there_is_no_lease() {
     let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
     let room = block_on(Strongroom::open_in(seam, place.device().unwrap(), OpenOptions::default())).unwrap();
     let secrets = room.tenant(&"acme".parse().unwrap()).acting_as(billing()).secrets();
-    lease(&secrets, LeaseLimits::default()).read().unwrap();
+    // Its end would be a commit in between.
+    let standing = lease(&secrets, LeaseLimits::default());
+    standing.read().unwrap();
     let open = || block_on(secrets.lease(&path("app/key"), LeaseLimits::default())).map_err(|error| error.code());
     for failure in [Failure::NotDone(Code::StoreUnavailable), Failure::YetDone(Code::StoreUnavailable)] {
         store.fail(Step::Commit, 1, failure);
