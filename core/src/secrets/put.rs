@@ -148,6 +148,8 @@ pub(super) fn plan(
             tenant: step.tenant.number,
             secret,
             version: Some(version),
+            changed: Vec::new(),
+            oldest: None,
             labels,
             folders: new_folders,
         })),

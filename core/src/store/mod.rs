@@ -196,8 +196,8 @@ pub enum Change {
     CreateTenant(TenantRow),
     /// A new version of a tenant row. Stale unless the stored revision is one less.
     UpdateTenant(TenantRow),
-    /// A new version of a secret row, with the version it adds. Stale unless the stored revision is one
-    /// less (none for revision 1).
+    /// A new version of a secret row, with the version it adds, those it changes and those it removes. Stale unless
+    /// the stored revision is one less (none for revision 1).
     PutSecret(Box<PutSecret>),
     /// A secret with all its versions and labels, and the folders that this leaves empty.
     DeleteSecret(DeleteSecret),
@@ -228,6 +228,10 @@ pub struct PutSecret {
     pub secret: SecretRow,
     /// The version to add, if any.
     pub version: Option<VersionRow>,
+    /// Versions that are there, as they shall be. Stale unless the stored revision of each is one less.
+    pub changed: Vec<VersionRow>,
+    /// Removes the versions below this one.
+    pub oldest: Option<u64>,
     /// The keyed hashes of its labels as they shall be; `None` leaves them.
     pub labels: Option<Vec<IndexHash>>,
     /// The folders that it is in; those that exist are left alone.

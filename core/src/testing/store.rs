@@ -40,6 +40,8 @@ pub const CHECKS: &[Check] = &[
     ("a deployment is created once", deployment),
     ("a tenant is created once, with its empty log", tenants),
     ("a secret is put revision by revision", secrets),
+    ("versions are changed together or not at all", changing),
+    ("the oldest versions are removed", removing),
     ("labels are replaced or left", labels),
     ("secrets and folders are walked through in order", walking),
     ("folders are found by the one above", folders),
@@ -192,6 +194,8 @@ fn put(n: u32, parent_hash: IndexHash) -> PutSecret {
         tenant: TenantNumber(5),
         secret: secret_row(n, parent_hash),
         version: Some(version_row(n, 1)),
+        changed: Vec::new(),
+        oldest: None,
         labels: None,
         folders: Vec::new(),
     }
@@ -374,6 +378,99 @@ fn secrets(Pair { store, other }: &Pair) {
     drop(view);
     let facts = store.facts().unwrap();
     assert_eq!((facts.secrets, facts.versions), (2, 3));
+}
+
+/// Puts a secret with this many versions and revisions. Gives its next row, with the same versions.
+fn with_versions(store: &dyn Store, count: u64) -> SecretRow {
+    let row = |revision| SecretRow { latest: revision, current: revision, revision, ..secret_row(1, ROOT) };
+    for number in 1..=count {
+        // Another secret's versions lie in between.
+        for (n, secret) in [(1, row(number)), (2, SecretRow { revision: number, ..secret_row(2, ROOT) })] {
+            let put = PutSecret { secret, version: Some(version_row(n, number)), ..put(n, ROOT) };
+            done(store, &[Change::PutSecret(Box::new(put))]);
+        }
+    }
+    SecretRow { revision: count + 1, ..row(count) }
+}
+
+fn changing(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let next = with_versions(&**store, 3);
+    let destroyed = |number| VersionRow { state: 4, value: Vec::new(), revision: 2, ..version_row(1, number) };
+    let change = |secret: &SecretRow, changed: &[VersionRow]| {
+        let put = PutSecret { secret: secret.clone(), changed: changed.to_vec(), ..with_none() };
+        [Change::PutSecret(Box::new(put))]
+    };
+    let before = everything(&**other);
+    for (name, changed) in [
+        ("the same revision", VersionRow { revision: 1, ..destroyed(1) }),
+        ("a revision left out", VersionRow { revision: 3, ..destroyed(1) }),
+        ("no such version", destroyed(4)),
+        ("version 0", destroyed(0)),
+    ] {
+        stale(&**store, &change(&next, &[destroyed(2), changed]));
+        assert_eq!(everything(&**other), before, "{name}");
+    }
+    stale(&**store, &change(&SecretRow { revision: 3, ..next.clone() }, &[destroyed(2)]));
+    assert_eq!(everything(&**other), before);
+
+    done(&**store, &change(&next, &[destroyed(3), destroyed(1)]));
+    let mut view = other.snapshot().unwrap();
+    let five = TenantNumber(5);
+    let found = view.versions(five, &next).unwrap();
+    assert_eq!(found, [destroyed(3), version_row(1, 2), destroyed(1)]);
+    assert_eq!(view.version(five, &next, 1).unwrap(), Some(destroyed(1)));
+    assert_eq!(view.versions(five, &secret_row(2, ROOT)).unwrap().len(), 3, "another secret's are as they were");
+    assert_eq!(view.versions_astray().unwrap(), 0);
+    drop(view);
+    // Together with a new version.
+    let fifth = SecretRow { latest: 4, current: 4, revision: 5, ..next };
+    let back = VersionRow { revision: 3, ..version_row(1, 1) };
+    let both = || PutSecret { version: Some(version_row(1, 4)), changed: vec![back.clone()], ..with_none() };
+    done(&**store, &[Change::PutSecret(Box::new(PutSecret { secret: fifth.clone(), ..both() }))]);
+    let found = other.snapshot().unwrap().versions(five, &fifth).unwrap();
+    assert_eq!(found, [version_row(1, 4), destroyed(3), version_row(1, 2), back.clone()]);
+    let foreign = PutSecret { secret: secret_row(1, ROOT), changed: vec![version_row(2, 1)], ..with_none() };
+    let error = spoilt(&**store, |transaction| transaction.apply(&[Change::PutSecret(Box::new(foreign))]).map(drop));
+    assert_eq!(error.code(), Code::Internal);
+}
+
+fn with_none() -> PutSecret {
+    PutSecret { version: None, ..put(1, ROOT) }
+}
+
+fn removing(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let next = with_versions(&**store, 5);
+    let five = TenantNumber(5);
+    let numbers = |secret: &SecretRow| {
+        let mut view = other.snapshot().unwrap();
+        assert_eq!(view.versions_astray().unwrap(), 0);
+        view.versions(five, secret).unwrap().iter().map(|version| version.version).collect::<Vec<_>>()
+    };
+    let put = |revision, version: Option<u64>, oldest| {
+        let secret = SecretRow { revision, ..next.clone() };
+        let version = version.map(|number| version_row(1, number));
+        let put = PutSecret { secret, version, oldest: Some(oldest), ..with_none() };
+        done(&**store, &[Change::PutSecret(Box::new(put))]);
+    };
+    put(6, None, 1);
+    assert_eq!(numbers(&next), [5, 4, 3, 2, 1], "nothing is older than the first");
+    put(7, Some(6), 2);
+    assert_eq!(numbers(&next), [6, 5, 4, 3, 2]);
+    put(8, None, 5);
+    assert_eq!(numbers(&next), [6, 5]);
+    put(9, Some(7), 7);
+    assert_eq!(numbers(&next), [7], "all but the one that came with it");
+    let mut view = other.snapshot().unwrap();
+    assert_eq!(view.version(five, &next, 1).unwrap(), None);
+    assert_eq!(view.version(five, &next, 7).unwrap(), Some(version_row(1, 7)));
+    assert_eq!(view.versions(five, &secret_row(2, ROOT)).unwrap().len(), 5, "another secret's are as they were");
+    drop(view);
+    assert_eq!(store.facts().unwrap().versions, 6);
+    let delete = DeleteSecret { tenant: five, id: next.id, revision: 9, folders: Vec::new() };
+    done(&**store, &[Change::DeleteSecret(delete)]);
+    assert_eq!(store.facts().unwrap().versions, 5);
 }
 
 fn labels(Pair { store, .. }: &Pair) {

@@ -32,6 +32,8 @@ macro_rules! chain {
          ) "
     };
 }
+pub(super) use chain;
+
 /// A transaction on a borrowed connection. Dropping it undoes what it wrote.
 ///
 /// `Mode` says what it may do: [`Reading`], or [`super::transaction::Writing`].

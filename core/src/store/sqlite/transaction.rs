@@ -4,6 +4,8 @@
 //! a savepoint takes those back; after an error nothing of the transaction can be committed any more. A
 //! savepoint copies each page that is touched under it, so a change that begins with its guard has none.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
     fault::Fault,
     pool::Lease,
     rows::{number, optional},
-    snapshot::Session,
+    snapshot::{Session, chain},
 };
 use crate::{
     Code, Error, Result,
@@ -276,10 +278,12 @@ fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
 }
 
 fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
-    let PutSecret { tenant, secret, version, labels, folders } = put;
-    if version.as_ref().is_some_and(|version| version.secret != secret.id) {
+    let PutSecret { tenant, secret, version, changed, oldest, labels, folders } = put;
+    if version.iter().chain(changed).any(|version| version.secret != secret.id) {
         return Err(Fault::internal("the version of another secret"));
     }
+    // All guards come before the first write.
+    let Some(places) = places_of(db, *tenant, secret, changed)? else { return Ok(Applied::Stale) };
     if let Some(version) = version
         && add_version(db, *tenant, secret, version)?
     {
@@ -296,6 +300,12 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
         if let (Some(seq), Some(version)) = (seq, version) {
             insert_version(db, *tenant, seq, before, version)?;
         }
+    }
+    for (seq, row) in places.into_iter().zip(changed) {
+        change_version(db, seq, row)?;
+    }
+    if let Some(oldest) = oldest {
+        remove_versions(db, *tenant, secret, *oldest)?;
     }
     if let Some(labels) = labels {
         let id = &secret.id.as_bytes()[..];
@@ -432,6 +442,64 @@ fn insert_version(
         number(row.revision)?,
         &row.mac[..],
     ])?;
+    Ok(())
+}
+
+/// Where these versions of a secret are, if all of them are there with the revision before.
+fn places_of(
+    db: &Connection,
+    tenant: TenantNumber,
+    secret: &SecretRow,
+    rows: &[VersionRow],
+) -> Result<Option<Vec<i64>>, Fault> {
+    if rows.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut select = db.prepare_cached(concat!(
+        chain!(),
+        "SELECT version, revision, seq FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2"
+    ))?;
+    let found = select
+        .query_map(params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..]], |row| {
+            Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
+        })?
+        .collect::<Result<HashMap<(i64, i64), i64>, _>>()?;
+    rows.iter().map(|row| Ok(found.get(&(number(row.version)?, before(row.revision)?)).copied())).collect()
+}
+
+fn change_version(db: &Connection, seq: i64, row: &VersionRow) -> Result<(), Fault> {
+    let mut update = db.prepare_cached(
+        "UPDATE secret_versions SET state = ?2, created_at = ?3, expires_at = ?4, value = ?5, revision = ?6, mac = ?7
+         WHERE seq = ?1",
+    )?;
+    let rows = update.execute(params![
+        seq,
+        row.state,
+        number(row.created_at)?,
+        optional(row.expires_at)?,
+        row.value,
+        number(row.revision)?,
+        &row.mac[..],
+    ])?;
+    exactly_one(rows, "version")
+}
+
+/// Walks from the newest version to the oldest that stays, step by step: a recursive query halves the rate of puts. What
+/// comes before that is no longer there, which ends the chain.
+fn remove_versions(db: &Connection, tenant: TenantNumber, secret: &SecretRow, oldest: u64) -> Result<(), Fault> {
+    let (id, oldest) = (&secret.id.as_bytes()[..], number(oldest)?);
+    let mut select = db
+        .prepare_cached("SELECT before, version FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3")?;
+    let mut delete = db.prepare_cached("DELETE FROM secret_versions WHERE seq = ?1")?;
+    let mut at = newest(db, tenant, &secret.id)?;
+    while let Some(seq) = at {
+        let row = select.query_row(params![seq, tenant.0, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((before, version)): Option<(Option<i64>, i64)> = row else { break };
+        if version < oldest {
+            delete.execute([seq])?;
+        }
+        at = before.filter(|before| *before < seq);
+    }
     Ok(())
 }
 
