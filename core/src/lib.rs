@@ -96,5 +96,6 @@ pub use seal::{SealedHeader, Subject};
 pub use secrets::{
     After, Delete, Deleted, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import, ImportEntry,
     Imported, Meta, Page, Put, PutReply, Rendered, Secret, Secrets, Version, VersionInfo, VersionState, Versions,
+    VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

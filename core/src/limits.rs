@@ -24,6 +24,9 @@ pub const ORIGIN_BYTES_MAX: usize = 128;
 /// Largest secret value, in bytes, whatever its kind.
 pub const VALUE_BYTES_MAX: usize = 65_536;
 
+/// Most versions that one call deletes, brings back or destroys: each has a line.
+pub const VERSIONS_AT_ONCE_MAX: usize = 100;
+
 /// Longest description, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
 
@@ -145,6 +148,7 @@ mod tests {
         for (code, numbers) in [
             (Code::PathInvalid, [PATH_BYTES_MAX, PATH_SEGMENTS_MAX]),
             (Code::SecretTooLarge, [VALUE_BYTES_MAX, VALUE_BYTES_MAX]),
+            (Code::VersionsInvalid, [1, VERSIONS_AT_ONCE_MAX]),
             (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
             (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
             (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),

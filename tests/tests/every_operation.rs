@@ -150,6 +150,15 @@ operations! {
         done |on| Ok(on.secrets.delete(&path("delete"), Delete::default()).await?.receipt);
         refused |on| Ok(on.secrets.delete(&path("app/key"), Delete::default().expect(Version(7))).await?.receipt)
             => SecretConflict;
+    "secret.delete-version" delete_versions (Acme, [])
+        done |on| Ok(on.secrets.delete_versions(&path("life"), &[Version(1)]).await?.receipt);
+        refused |on| Ok(on.secrets.delete_versions(&path("life"), &[Version(7)]).await?.receipt) => VersionNotFound;
+    "secret.undelete" undelete_versions (Acme, [])
+        done |on| Ok(on.secrets.undelete_versions(&path("life"), &[Version(1)]).await?.receipt);
+        refused |on| Ok(on.secrets.undelete_versions(&path("none"), &[Version(1)]).await?.receipt) => SecretNotFound;
+    "secret.destroy" destroy_versions (Acme, [])
+        done |on| Ok(on.secrets.destroy_versions(&path("life"), &[Version(1)]).await?.receipt);
+        refused |on| Ok(on.secrets.destroy_versions(&path("life"), &[]).await?.receipt) => VersionsInvalid;
     "secret.import" import (Acme, [(Log::Acme, "secret.put"), (Log::Acme, "secret.put")])
         done |on| Ok(on.secrets.import(&folder("in"), entries(&["a", "b"]), Import::default()).await?.receipt);
         refused |on| {
@@ -309,7 +318,7 @@ impl World {
         block_on(room.admin(operator()).close_tenant(&"shut".parse().unwrap())).unwrap();
         let [acme, doomed, idle, _] = origins;
         let on = On::new(&room, "acme", &operator(), place.folder.path());
-        for at in ["app/key", "app/other", "delete"] {
+        for at in ["app/key", "app/other", "delete", "life"] {
             block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
         }
         fs::write(on.file("taken"), "").unwrap();

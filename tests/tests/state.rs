@@ -9,7 +9,7 @@ use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
     Code, Config, Delete, Deployment, Folder, Import, ImportEntry, Labels, OpenOptions, Put, Restore, SecretValue,
-    StateCode, StateFinding, Strongroom,
+    StateCode, StateFinding, Strongroom, Version,
 };
 
 use StateCode::{Altered, Hidden, Missing, Replaced, Replayed, Unlogged};
@@ -22,6 +22,10 @@ fn put(room: &Strongroom, name: &str, path: &str, value: &str, labels: &[(&str, 
 
 fn delete(room: &Strongroom, name: &str, path: &str) {
     block_on(tenant(room, name).secrets().delete(&path.parse().unwrap(), Delete::default())).unwrap();
+}
+
+fn versions(numbers: &[u64]) -> Vec<Version> {
+    numbers.iter().copied().map(Version).collect()
 }
 
 /// The database as it was, for the thief, and as it is.
@@ -37,6 +41,9 @@ impl Story {
         put(&room, "acme", "a/b/two", "1", &[("team", "red")]);
         put(&room, "acme", "three", "1", &[]);
         put(&room, "acme", "four", "1", &[]);
+        for value in ["1", "2", "3"] {
+            put(&room, "acme", "life", value, &[]);
+        }
         put(&room, "beta", "x", "1", &[]);
         tenant(&room, "gone");
         room.close().unwrap();
@@ -48,6 +55,9 @@ impl Story {
         put(&room, "acme", "a/one", "3", &[]);
         put(&room, "acme", "a/b/two", "2", &[("team", "blue")]);
         delete(&room, "acme", "four");
+        let (secrets, life) = (tenant(&room, "acme").secrets(), "life".parse().unwrap());
+        block_on(secrets.delete_versions(&life, &versions(&[1, 2]))).unwrap();
+        block_on(secrets.destroy_versions(&life, &versions(&[2, 3]))).unwrap();
         block_on(admin(&room).close_tenant(&"gone".parse().unwrap())).unwrap();
         tenant(&room, "late");
         room.close().unwrap();
@@ -102,7 +112,14 @@ type Want<'a> = (StateCode, &'a str, Option<u64>);
 #[test]
 fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
     let story = Story::new();
-    let (one, two, three, four) = (secret(0), secret(1), secret(2), secret(3));
+    let (one, two, three, four, life) = (secret(0), secret(1), secret(2), secret(3), secret(4));
+    // The row of a version as the thief kept it.
+    let kept = |columns: &str, version: u64| {
+        format!(
+            "UPDATE secret_versions SET ({columns}) = (SELECT {columns} FROM old.secret_versions AS kept
+             WHERE kept.secret = {life} AND kept.version = {version}) WHERE secret = {life} AND version = {version}"
+        )
+    };
     let cases: Vec<(&str, &str, String, Vec<Want<'_>>)> = vec![
         ("nothing", "acme", String::new(), vec![]),
         ("nothing of the deployment", "", String::new(), vec![]),
@@ -193,6 +210,35 @@ fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
             "acme",
             "UPDATE folders SET parent_hash = name_hash WHERE id = (SELECT max(id) FROM folders)".to_owned(),
             vec![(Altered, "", None), (Hidden, "a/", None)],
+        ),
+        ("a deleted version brought back", "acme", kept("state, revision, mac", 1), vec![(Replayed, "life", Some(1))]),
+        (
+            "a deleted version marked as not deleted",
+            "acme",
+            format!("UPDATE secret_versions SET state = 1 WHERE secret = {life} AND version = 1"),
+            vec![(Altered, "life", Some(1))],
+        ),
+        (
+            "a destroyed version put back",
+            "acme",
+            kept("state, value, revision, mac", 2),
+            vec![(Replayed, "life", Some(2))],
+        ),
+        (
+            "a destroyed version put back with its secret",
+            "acme",
+            format!(
+                "{}; UPDATE secrets SET (updated_at, revision, mac) = (SELECT updated_at, revision, mac FROM old.secrets
+                 WHERE id = {life}) WHERE id = {life}",
+                kept("state, value, revision, mac", 3)
+            ),
+            vec![(Replayed, "life", None), (Replayed, "life", Some(3))],
+        ),
+        (
+            "a destroyed version taken out",
+            "acme",
+            format!("DELETE FROM secret_versions WHERE secret = {life} AND version = 1"),
+            vec![(Missing, "life", Some(1))],
         ),
         (
             "a closed tenant opened",
@@ -291,15 +337,19 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (chance >> 33) % below
     };
-    let mut done = [0_u32; 4];
-    for turn in 0..200 {
+    let mut done = [0_u32; 7];
+    for turn in 0..300 {
         let (name, path) = (["acme", "beta"][next(2) as usize], format!("f{}/s{}", next(3), next(5)));
-        let kind = next(4) as usize;
+        let (kind, version) = (next(7) as usize, [Version(1 + next(4))]);
+        let at = path.parse().unwrap();
         done[kind] += 1;
         match kind {
             0 => put(&room, name, &path, &turn.to_string(), &[]),
             1 => put(&room, name, &path, "with a label", &[("n", &turn.to_string())]),
-            2 => drop(block_on(tenant(&room, name).secrets().delete(&path.parse().unwrap(), Delete::default()))),
+            2 => drop(block_on(tenant(&room, name).secrets().delete(&at, Delete::default()))),
+            3 => drop(block_on(tenant(&room, name).secrets().delete_versions(&at, &version))),
+            4 => drop(block_on(tenant(&room, name).secrets().undelete_versions(&at, &version))),
+            5 => drop(block_on(tenant(&room, name).secrets().destroy_versions(&at, &version))),
             _ => {
                 let entries =
                     vec![ImportEntry { path: path.parse().unwrap(), value: SecretValue::text("imported").unwrap() }];
@@ -307,7 +357,7 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
             }
         }
     }
-    println!("put, put with label, delete, import: {done:?}");
+    println!("put, put with label, delete, delete-version, undelete, destroy, import: {done:?}");
     agree(&room, &["acme", "beta"]);
 
     let backup = place.folder.path().join("backup");

@@ -1139,16 +1139,26 @@ def open_secret(tenant, row, mine):
     for version in versions:
         tenant.check_row("secret_versions", version)
         demand(0 < version["version"] <= row["latest"], "a version that the secret does not know")
-        if version["state"] in (STATE_ENABLED, STATE_DISABLED):
-            opened = tenant.open("secret.value", row["id"], version["version"], version["value"])
-            kind = {1: "text", 2: "json", 3: "binary"}[opened[0]]
+        if version["state"] == STATE_DESTROYED:
+            demand(version["value"] == b"", "a destroyed version that has a value")
+            continue
+        demand(version["state"] in (STATE_ENABLED, STATE_DISABLED, STATE_DELETED), "a version: its state")
+        opened = tenant.open("secret.value", row["id"], version["version"], version["value"])
+        kind = {1: "text", 2: "json", 3: "binary"}[opened[0]]
+        if version["state"] != STATE_DELETED:
             secret["versions"][str(version["version"])] = {"type": kind, "value": opened[1].hex()}
     return path.decode(), secret
 
 
 def check_rows_against_log(tables, tenants, lines):
     """Each row is the one that the log last wrote: a row put back from an older copy is found here."""
-    told = {(line[key]["h"], line[key]["rev"]) for line, _ in lines for key in ("row", "vrow") if key in line}
+    last = {}
+    for line, _ in lines:
+        about = line["log"], line.get("obj", {}).get("id")
+        for key, version in (("row", None), ("vrow", line.get("obj", {}).get("ver"))):
+            if key in line:
+                last[(*about, key, version)] = line[key]["h"], line[key]["rev"]
+    told = set(last.values())
     for table in ("secrets", "secret_versions"):
         for row in tables[table]:
             if row["tenant"] in tenants:
@@ -1660,7 +1670,7 @@ def other_root_vkey(name):
 
 # ── A database that the program has just written ─────────────────────────────────────────────────────
 
-SECRETS = {"prod/db/password": "hunter2", "prod/api/URL": "https://example.com", "prod/api/KEY": "with spaces"}
+SECRETS = {"prod/db/password": "hunter2", "prod/life": "last", "prod/api/URL": "https://example.com", "prod/api/KEY": "with spaces"}
 
 
 class Program:
@@ -1693,6 +1703,12 @@ class Program:
         put = "--tenant", "acme", "secret", "put", "prod/db/password"
         receipts.append(self.run(*put, text="before")["receipt"])
         receipts.append(self.run(*put, text="hunter2")["receipt"])
+        for words in ("put", "delete --version 1", "undelete --version 1", "put", "destroy --version 1,2 --yes", "put"):
+            arguments = "--tenant", "acme", "secret", *words.split()
+            arguments = (*arguments[:4], "prod/life", *arguments[4:])
+            receipts.append(self.run(*arguments, text=f"life {len(receipts)}")["receipt"])
+        receipts.append(self.run("--tenant", "acme", "secret", "delete", "prod/life", "--version", "3")["receipt"])
+        receipts.append(self.run(*put[:3], "put", "prod/life", text="last")["receipt"])
         document = self.folder / "import.env"
         document.write_text("URL=https://example.com\nKEY='with spaces'\n")
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])

@@ -1,7 +1,8 @@
-//! `secret`: put, get, list, versions, delete, import and export.
+//! `secret`: put, get, list, versions, delete, undelete, destroy, import and export.
 
 mod delete;
 mod get;
+mod lifecycle;
 mod list;
 pub(crate) mod put;
 mod transfer;
@@ -22,6 +23,8 @@ pub(crate) enum SecretCommand {
     List(list::ListArgs),
     Versions(versions::VersionsArgs),
     Delete(delete::DeleteArgs),
+    Undelete(lifecycle::UndeleteArgs),
+    Destroy(lifecycle::DestroyArgs),
     Import(transfer::ImportArgs),
     Export(transfer::ExportArgs),
 }
@@ -34,6 +37,8 @@ impl SecretCommand {
             Self::List(list) => list.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),
             Self::Delete(delete) => delete.carry_out(app),
+            Self::Undelete(undelete) => undelete.carry_out(app),
+            Self::Destroy(destroy) => destroy.carry_out(app),
             Self::Import(import) => import.carry_out(app),
             Self::Export(export) => export.carry_out(app),
         }

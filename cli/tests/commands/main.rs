@@ -6,6 +6,7 @@ mod bad_input;
 mod generate;
 mod interrupted;
 mod leaks;
+mod life;
 mod logins;
 mod main_job;
 mod place;

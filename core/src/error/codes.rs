@@ -44,7 +44,9 @@ macro_rules! codes {
 codes! {
     SecretNotFound "SR-SECRET-NOT-FOUND" Absent "no such secret" "check the path with `strongroom secret list`";
     VersionNotFound "SR-SECRET-VERSION-NOT-FOUND" Absent "the secret has no such version" "list its versions with `strongroom secret versions`";
-    VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one";
+    VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one; one that is deleted comes back with `strongroom secret undelete`";
+    VersionDestroyed "SR-SECRET-VERSION-DESTROYED" Absent "the version was destroyed, for ever" "read another version, or put a new one; only a backup that was made before has it still";
+    VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";

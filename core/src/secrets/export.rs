@@ -26,7 +26,8 @@ pub struct Exported {
 }
 
 impl Secrets {
-    /// Reads the current value of every secret in a folder and below it. Disabled ones are left out.
+    /// Reads the current value of every secret in a folder and below it. Left out are those that are disabled, and
+    /// those whose current version is deleted, destroyed or expired.
     ///
     /// One line records the export with its folder and count.
     ///
@@ -49,7 +50,12 @@ impl Secrets {
                     if !row.enabled {
                         continue;
                     }
-                    let (value, _) = open_version(step, &row, row.current)?;
+                    let (value, _) = match open_version(step, &row, row.current) {
+                        Err(error) if matches!(error.code(), Code::VersionUnavailable | Code::VersionDestroyed) => {
+                            continue;
+                        }
+                        opened => opened?,
+                    };
                     let path = super::relative(&path, folder)?;
                     secrets.push(ExportedSecret { path, value, version: Version(row.current) });
                 }

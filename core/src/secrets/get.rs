@@ -2,8 +2,12 @@
 
 use super::{Secrets, Version, VersionState, expired, find};
 use crate::{
-    Code, Error, Result, SecretPath, SecretValue, audit::Receipt, clock::Timestamp, keys::PseudonymKind, room::Step,
-    store::SecretRow,
+    Code, Error, Result, SecretPath, SecretValue,
+    audit::Receipt,
+    clock::Timestamp,
+    keys::PseudonymKind,
+    room::Step,
+    store::{SecretRow, VersionRow},
 };
 
 /// Which value to get.
@@ -43,8 +47,8 @@ impl Secrets {
     /// Reads a value. It is released once the line that records the access is durable.
     ///
     /// # Errors
-    /// `SecretNotFound`, `VersionNotFound`, `VersionUnavailable`, `SecretDisabled`; `Integrity` if what
-    /// is stored is not what was put there.
+    /// `SecretNotFound`, `VersionNotFound`, `VersionUnavailable`, `VersionDestroyed`, `SecretDisabled`; `Integrity`
+    /// if what is stored is not what was put there.
     pub async fn get(&self, path: &SecretPath, options: Get) -> Result<Secret> {
         let path = self.full(path);
         let ((value, version, is_current, created_at), receipt) = self
@@ -68,17 +72,24 @@ impl Secrets {
 
 /// Opens one version of a secret whose row was checked.
 pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<(SecretValue, Timestamp)> {
-    let found = step.snapshot.version(step.tenant.number, row, version)?;
-    let stored = match found {
+    let stored = stored_version(step, row, version)?;
+    match VersionState::from_number(stored.state)? {
+        VersionState::Destroyed => return Err(Code::VersionDestroyed.into()),
+        VersionState::Enabled if !expired(stored.expires_at, step.now) => {}
+        _ => return Err(Code::VersionUnavailable.into()),
+    }
+    let value = step.keys.open_value(row.id, version, &stored.value)?;
+    Ok((value, Timestamp(stored.created_at)))
+}
+
+/// One version of a secret whose row was checked, in whatever state, and checked.
+pub(super) fn stored_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<VersionRow> {
+    let stored = match step.snapshot.version(step.tenant.number, row, version)? {
         Some(stored) => stored,
         // There was such a version, and nothing removes one alone: somebody did.
         None if (1..=row.latest).contains(&version) => return Err(Code::Integrity.into()),
         None => return Err(Code::VersionNotFound.into()),
     };
     step.keys.check_row(&stored)?;
-    if VersionState::from_number(stored.state)? != VersionState::Enabled || expired(stored.expires_at, step.now) {
-        return Err(Code::VersionUnavailable.into());
-    }
-    let value = step.keys.open_value(row.id, version, &stored.value)?;
-    Ok((value, Timestamp(stored.created_at)))
+    Ok(stored)
 }

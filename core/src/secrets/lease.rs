@@ -60,7 +60,9 @@ impl Secrets {
                     let (held, expires_at) = match hold(step, &path, shown) {
                         Ok(Some(held)) => held,
                         Ok(None) => continue,
-                        Err(error) if error.code() == Code::VersionUnavailable => continue,
+                        Err(error) if matches!(error.code(), Code::VersionUnavailable | Code::VersionDestroyed) => {
+                            continue;
+                        }
                         Err(error) => return Err(error),
                     };
                     let mut named = step.pseudonym(PseudonymKind::Secret, path.as_str().as_bytes())?;

@@ -1,0 +1,52 @@
+//! The life of a secret's versions, as their users run it.
+
+use serde_json::json;
+
+use crate::place::Place;
+
+#[test]
+fn versions_are_deleted_brought_back_and_destroyed() {
+    let place = Place::ready();
+    for value in ["one", "two", "three"] {
+        place.ok_with(&["secret", "put", "a/key"], value.as_bytes());
+    }
+    let ran = place.run(&["secret", "delete", "a/key", "--version", "1,3"]);
+    assert!(ran.stderr.contains("deleted a/key versions 1, 3 "), "{}", ran.stderr);
+    place.refused(&["secret", "get", "a/key"], b"", 3, "SR-SECRET-VERSION-UNAVAILABLE");
+    assert_eq!(place.ok(&["secret", "get", "a/key", "--version", "2"]), "two");
+    let states = |want: [&str; 3]| {
+        let found = place.json(&["secret", "versions", "a/key"]);
+        let states: Vec<_> =
+            found["versions"].as_array().unwrap().iter().rev().map(|row| row["state"].clone()).collect();
+        assert_eq!(states, want);
+    };
+    states(["deleted", "enabled", "deleted"]);
+
+    let reply = place.json(&["secret", "undelete", "a/key", "--version", "3"]);
+    assert_eq!((&reply["changed"], &reply["path"]), (&json!([3]), &json!("a/key")), "{reply}");
+    assert!(reply["receipt"]["seq"].is_u64());
+    assert_eq!(place.ok(&["secret", "get", "a/key"]), "three");
+    let ran = place.run(&["secret", "undelete", "a/key", "--version", "3"]);
+    assert!(ran.stderr.contains("a/key is as it was: not deleted "), "{}", ran.stderr);
+
+    let destroy = ["secret", "destroy", "a/key", "--version", "1", "--version", "2"];
+    let ran = place.run(&destroy);
+    assert!(ran.exit == 2 && ran.stderr.contains("--yes"), "there is nobody to ask: {}", ran.stderr);
+    assert_eq!(place.json(&[&destroy[..], &["--yes"]].concat())["changed"], json!([1, 2]));
+    states(["destroyed", "destroyed", "enabled"]);
+    place.refused(&["secret", "get", "a/key", "--version", "1"], b"", 3, "SR-SECRET-VERSION-DESTROYED");
+    place.refused(&["secret", "undelete", "a/key", "--version", "1"], b"", 3, "SR-SECRET-VERSION-DESTROYED");
+    place.refused(&["secret", "delete", "a/key", "--version", "4"], b"", 3, "SR-SECRET-VERSION-NOT-FOUND");
+    for words in [&["undelete", "a/key"][..], &["destroy", "a/key", "--yes"], &["delete", "a/key", "--version", "x"]] {
+        assert_eq!(place.run(&[&["secret"], words].concat()).exit, 2, "{words:?}");
+    }
+
+    // The folder that holds it goes on being exported, and so do environments.
+    place.ok_with(&["secret", "put", "a/other"], b"kept");
+    place.ok(&["secret", "delete", "a/key", "--version", "3"]);
+    assert_eq!(place.ok(&["secret", "export", "--prefix", "a", "--format", "env"]), "other=kept\n");
+    let verified = place.json(&["audit", "verify", "--state"]);
+    assert_eq!(verified["ok"], true, "{verified}");
+    place.ok(&["secret", "delete", "a/key", "--yes"]);
+    place.refused(&["secret", "undelete", "a/key", "--version", "3"], b"", 3, "SR-SECRET-NOT-FOUND");
+}

@@ -1,0 +1,242 @@
+//! The life of a secret's versions: deleted, brought back, destroyed.
+
+mod common;
+
+use common::{Place, tenant};
+use pollster::block_on;
+use strongroom::{
+    Code, Error, Folder, Get, Put, SecretPath, SecretValue, Secrets, Strongroom, Version, VersionState, VersionsChanged,
+};
+
+use VersionState::{Deleted, Destroyed, Enabled};
+
+fn at(path: &str) -> SecretPath {
+    path.parse().unwrap()
+}
+
+fn versions(numbers: impl IntoIterator<Item = u64>) -> Vec<Version> {
+    numbers.into_iter().map(Version).collect()
+}
+
+/// Puts the texts `1`, `2`, … up to this one.
+fn put_up_to(secrets: &Secrets, path: &str, last: u64) {
+    for number in 1..=last {
+        let value = SecretValue::text(number.to_string()).unwrap();
+        block_on(secrets.put(&at(path), value, Put::default())).unwrap();
+    }
+}
+
+/// The value of a version, or why there is none.
+fn get(secrets: &Secrets, path: &str, version: u64) -> Result<String, Code> {
+    let get = if version == 0 { Get::current() } else { Get::version(Version(version)) };
+    match block_on(secrets.get(&at(path), get)) {
+        Ok(secret) => Ok(secret.value.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap())),
+        Err(error) => Err(error.code()),
+    }
+}
+
+/// All versions, oldest first.
+fn states(secrets: &Secrets, path: &str) -> Vec<(u64, VersionState)> {
+    let found = block_on(secrets.versions(&at(path))).unwrap();
+    found.versions.iter().rev().map(|version| (version.version.0, version.state)).collect()
+}
+
+fn changed(done: Result<VersionsChanged, Error>) -> Result<Vec<u64>, Code> {
+    done.map(|done| done.changed.iter().map(|version| version.0).collect()).map_err(|error| error.code())
+}
+
+/// The lines about secrets: act, version, count and code, from this position on.
+fn lines(room: &Strongroom, from: u64) -> Vec<(String, Option<u64>, Option<u64>, String)> {
+    let page = block_on(tenant(room, "acme").audit().show(from, 1_000)).unwrap();
+    page.entries.into_iter().map(|entry| (entry.act, entry.version, entry.count, entry.code)).collect()
+}
+
+#[test]
+fn what_is_deleted_comes_back_and_what_is_destroyed_does_not() {
+    let (place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put_up_to(&secrets, "a", 3);
+
+    let delete = |numbers: &[u64]| changed(block_on(secrets.delete_versions(&at("a"), &versions(numbers.to_vec()))));
+    let undelete =
+        |numbers: &[u64]| changed(block_on(secrets.undelete_versions(&at("a"), &versions(numbers.to_vec()))));
+    let destroy = |numbers: &[u64]| changed(block_on(secrets.destroy_versions(&at("a"), &versions(numbers.to_vec()))));
+
+    assert_eq!(delete(&[3, 1, 3]), Ok(vec![1, 3]), "in order, and each once");
+    assert_eq!(states(&secrets, "a"), [(1, Deleted), (2, Enabled), (3, Deleted)]);
+    assert_eq!(get(&secrets, "a", 1), Err(Code::VersionUnavailable));
+    assert_eq!(get(&secrets, "a", 2), Ok("2".into()));
+    assert_eq!(get(&secrets, "a", 0), Err(Code::VersionUnavailable), "the current one stays the current one");
+    assert_eq!(delete(&[1, 2]), Ok(vec![2]), "what is deleted stays so");
+    assert_eq!(undelete(&[3, 2]), Ok(vec![2, 3]));
+    assert_eq!(undelete(&[3]), Ok(vec![]));
+    assert_eq!((get(&secrets, "a", 0), get(&secrets, "a", 2)), (Ok("3".into()), Ok("2".into())));
+
+    assert_eq!(destroy(&[1, 2]), Ok(vec![1, 2]), "deleted or not");
+    assert_eq!(destroy(&[2, 1]), Ok(vec![]));
+    assert_eq!(states(&secrets, "a"), [(1, Destroyed), (2, Destroyed), (3, Enabled)]);
+    assert_eq!(get(&secrets, "a", 2), Err(Code::VersionDestroyed));
+    for refused in [undelete(&[1]), delete(&[1]), undelete(&[3, 1]), delete(&[3, 1])] {
+        assert_eq!(refused, Err(Code::VersionDestroyed));
+    }
+    for refused in [delete(&[3, 4]), undelete(&[0]), destroy(&[3, u64::MAX])] {
+        assert_eq!(refused, Err(Code::VersionNotFound));
+    }
+    assert_eq!(states(&secrets, "a"), [(1, Destroyed), (2, Destroyed), (3, Enabled)], "nothing of what was refused");
+
+    assert_eq!(destroy(&[3]), Ok(vec![3]));
+    assert_eq!(get(&secrets, "a", 0), Err(Code::VersionDestroyed));
+    put_up_to(&secrets, "a", 1);
+    assert_eq!(get(&secrets, "a", 0), Ok("1".into()), "a secret lives on");
+    assert_eq!(states(&secrets, "a").len(), 4);
+    room.close().unwrap();
+
+    // It is gone from the row, and the row goes on being one of ours.
+    let thief = place.thief();
+    let (rows, bytes): (i64, i64) = thief
+        .query_row("SELECT count(*), sum(length(value)) FROM secret_versions WHERE state = 4", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!((rows, bytes), (3, 0));
+    let room = place.open().unwrap();
+    assert_eq!(states(&tenant(&room, "acme").secrets(), "a").len(), 4);
+}
+
+#[test]
+fn what_is_destroyed_is_in_no_file_of_the_database() {
+    for size in [100, 60_000] {
+        let (place, room) = Place::software();
+        let secrets = tenant(&room, "acme").secrets();
+        let value = || SecretValue::binary(vec![7; size]).unwrap();
+        for _ in 0..2 {
+            block_on(secrets.put(&at("a"), value(), Put::default())).unwrap();
+        }
+        let ciphertexts: Vec<Vec<u8>> = {
+            let thief = place.thief();
+            let mut select = thief.prepare("SELECT value FROM secret_versions ORDER BY version").unwrap();
+            select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        block_on(secrets.destroy_versions(&at("a"), &versions([1]))).unwrap();
+        drop(secrets);
+        room.close().unwrap();
+        let mut found = [0; 2];
+        for file in std::fs::read_dir(place.deployment.folder()).unwrap() {
+            // The rest are folders, of notes that the room keeps.
+            let Ok(bytes) = std::fs::read(file.unwrap().path()) else { continue };
+            for (count, ciphertext) in found.iter_mut().zip(&ciphertexts) {
+                // A part of it: what is long lies on several pages.
+                *count += memchr::memmem::find_iter(&bytes, &ciphertext[ciphertext.len() / 2..][..40]).count();
+            }
+        }
+        assert_eq!(found, [0, 1], "the second is there, for control");
+    }
+}
+
+#[test]
+fn each_version_has_its_line() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put_up_to(&secrets, "a", 3);
+    let act = |name: &str, version, count, code: &str| (name.to_owned(), version, count, code.to_owned());
+    let last = block_on(secrets.delete_versions(&at("a"), &versions([1, 3]))).unwrap();
+    block_on(secrets.delete_versions(&at("a"), &versions([3]))).unwrap();
+    block_on(secrets.undelete_versions(&at("a"), &versions([1, 2, 3]))).unwrap();
+    block_on(secrets.destroy_versions(&at("a"), &versions([2]))).unwrap();
+    block_on(secrets.undelete_versions(&at("a"), &versions([1, 2]))).unwrap_err();
+    let found = lines(&room, last.receipt.seq - 1);
+    let want = [
+        act("secret.delete-version", Some(1), None, "ok"),
+        act("secret.delete-version", Some(3), Some(2), "ok"),
+        act("secret.delete-version", Some(3), Some(0), "ok"),
+        act("secret.undelete", Some(1), None, "ok"),
+        act("secret.undelete", Some(3), Some(2), "ok"),
+        act("secret.destroy", Some(2), Some(1), "ok"),
+        act("secret.undelete", Some(2), None, "SR-SECRET-VERSION-DESTROYED"),
+    ];
+    assert_eq!(found[..want.len()], want);
+}
+
+#[test]
+fn a_call_takes_so_many_versions_and_no_more() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put_up_to(&secrets, "a", 1);
+    let delete = |numbers: Vec<u64>| changed(block_on(secrets.delete_versions(&at("a"), &versions(numbers))));
+    assert_eq!(delete(vec![]), Err(Code::VersionsInvalid));
+    assert_eq!(delete(vec![1; 101]), Err(Code::VersionsInvalid));
+    assert_eq!(delete(vec![1; 100]), Ok(vec![1]));
+}
+
+#[test]
+fn a_folder_is_exported_without_what_cannot_be_read() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    for path in ["f/deleted", "f/destroyed", "f/kept"] {
+        put_up_to(&secrets, path, 2);
+    }
+    block_on(secrets.delete_versions(&at("f/deleted"), &versions([2]))).unwrap();
+    block_on(secrets.destroy_versions(&at("f/destroyed"), &versions([2]))).unwrap();
+    block_on(secrets.destroy_versions(&at("f/kept"), &versions([1]))).unwrap();
+    let exported = block_on(secrets.export(&"f".parse::<Folder>().unwrap())).unwrap().secrets;
+    let paths: Vec<_> = exported.iter().map(|secret| secret.path.as_str()).collect();
+    assert_eq!(paths, ["kept"]);
+}
+
+/// Whatever is done in whatever order, versions are what a simple model says.
+#[test]
+fn versions_live_as_a_model_says() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    println!("seed {seed}");
+    let mut chance = u64::from(seed);
+    let mut next = |below: u64| {
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (chance >> 33) % below
+    };
+    put_up_to(&secrets, "a", 1);
+    let mut model = vec![Enabled];
+    for _ in 0..150 {
+        if model.len() < 8 && next(8) == 0 {
+            let value = SecretValue::text((model.len() + 1).to_string()).unwrap();
+            block_on(secrets.put(&at("a"), value, Put::default())).unwrap();
+            model.push(Enabled);
+        }
+        let mut numbers: Vec<_> = (0..1 + next(3)).map(|_| 1 + next(9)).collect();
+        let (kind, asked) = (next(7), versions(numbers.clone()));
+        numbers.sort_unstable();
+        numbers.dedup();
+        let (done, from, to): (_, &[VersionState], _) = match kind {
+            0..3 => (block_on(secrets.delete_versions(&at("a"), &asked)), &[Enabled], Deleted),
+            3..6 => (block_on(secrets.undelete_versions(&at("a"), &asked)), &[Deleted], Enabled),
+            _ => (block_on(secrets.destroy_versions(&at("a"), &asked)), &[Enabled, Deleted], Destroyed),
+        };
+        let state = |number: u64| model.get(usize::try_from(number).unwrap() - 1).copied();
+        let refusal = numbers.iter().find_map(|number| match state(*number) {
+            None => Some(Code::VersionNotFound),
+            Some(Destroyed) if to != Destroyed => Some(Code::VersionDestroyed),
+            _ => None,
+        });
+        let want = match refusal {
+            Some(code) => Err(code),
+            None => Ok(numbers.iter().copied().filter(|number| from.contains(&state(*number).unwrap())).collect()),
+        };
+        assert_eq!(changed(done), want, "{kind} of {numbers:?} in {model:?}");
+        for number in want.unwrap_or_default() {
+            model[usize::try_from(number).unwrap() - 1] = to;
+        }
+        let found: Vec<_> = states(&secrets, "a").into_iter().map(|(_, state)| state).collect();
+        assert_eq!(found, model);
+    }
+    for (number, state) in (1..).zip(&model) {
+        let want = match state {
+            Enabled => Ok(number.to_string()),
+            Deleted => Err(Code::VersionUnavailable),
+            _ => Err(Code::VersionDestroyed),
+        };
+        assert_eq!(get(&secrets, "a", number), want);
+    }
+    let checked = block_on(tenant(&room, "acme").audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
+}
