@@ -24,6 +24,12 @@ pub const ORIGIN_BYTES_MAX: usize = 128;
 /// Largest secret value, in bytes, whatever its kind.
 pub const VALUE_BYTES_MAX: usize = 65_536;
 
+/// Versions that a secret keeps unless it was told otherwise. A put beyond it removes the oldest.
+pub const VERSIONS_DEFAULT: u64 = 10;
+
+/// Most versions that a secret can be told to keep.
+pub const VERSIONS_MAX: u64 = 1_000;
+
 /// Most versions that one call deletes, brings back or destroys: each has a line.
 pub const VERSIONS_AT_ONCE_MAX: usize = 100;
 
@@ -149,6 +155,7 @@ mod tests {
             (Code::PathInvalid, [PATH_BYTES_MAX, PATH_SEGMENTS_MAX]),
             (Code::SecretTooLarge, [VALUE_BYTES_MAX, VALUE_BYTES_MAX]),
             (Code::VersionsInvalid, [1, VERSIONS_AT_ONCE_MAX]),
+            (Code::VersionLimitInvalid, [1, usize::try_from(VERSIONS_MAX).expect("small")]),
             (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
             (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
             (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),

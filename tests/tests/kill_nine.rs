@@ -27,7 +27,9 @@ use std::{
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use power::Syncs;
-use strongroom::{Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Secrets, Strongroom, Version};
+use strongroom::{
+    Actor, Context, Deployment, Get, Put, SecretPath, SecretValue, Secrets, Strongroom, Version, VersionLimit,
+};
 
 const THREADS: usize = 4;
 /// `STRONGROOM_KILLS` overrides it.
@@ -63,12 +65,13 @@ fn child_writes_until_killed() {
             scope.spawn(move || {
                 let context = Context::new(Actor::service(&format!("writer-{thread}")).unwrap());
                 let acme = room.tenant(&"acme".parse().unwrap()).acting_as(context).secrets();
+                let all = VersionLimit::new(1_000).unwrap();
                 for put in 0.. {
-                    let path: SecretPath = format!("{thread}/{}", put % PATHS).parse().unwrap();
+                    let path: SecretPath = format!("{run}/{thread}/{}", put % PATHS).parse().unwrap();
                     let value = format!("{run}-{thread}-{put}");
                     child::say(&format!("begin {value}"));
                     let text = SecretValue::text(&*value).unwrap();
-                    let reply = block_on(acme.put(&path, text, Put::default())).unwrap();
+                    let reply = block_on(acme.put(&path, text, Put::default().max_versions(all))).unwrap();
                     let leaf = strongroom_log::hex_encode(&reply.receipt.leaf);
                     child::say(&format!("done {value} {path} {} {} {leaf}", reply.version.0, reply.receipt.seq));
                 }

@@ -1,11 +1,12 @@
-//! The life of a secret's versions: deleted, brought back, destroyed.
+//! The life of a secret's versions: deleted, brought back, destroyed, and removed when there are too many.
 
 mod common;
 
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Error, Folder, Get, Put, SecretPath, SecretValue, Secrets, Strongroom, Version, VersionState, VersionsChanged,
+    Code, Error, Folder, Get, Import, ImportEntry, Put, PutReply, SecretPath, SecretValue, Secrets, Strongroom,
+    Version, VersionLimit, VersionState, VersionsChanged,
 };
 
 use VersionState::{Deleted, Destroyed, Enabled};
@@ -181,6 +182,63 @@ fn a_folder_is_exported_without_what_cannot_be_read() {
     let exported = block_on(secrets.export(&"f".parse::<Folder>().unwrap())).unwrap().secrets;
     let paths: Vec<_> = exported.iter().map(|secret| secret.path.as_str()).collect();
     assert_eq!(paths, ["kept"]);
+}
+
+fn keep(secrets: &Secrets, path: &str, limit: u64) -> PutReply {
+    let put = Put::default().max_versions(VersionLimit::new(limit).unwrap());
+    block_on(secrets.put(&at(path), SecretValue::text("kept").unwrap(), put)).unwrap()
+}
+
+#[test]
+fn a_put_beyond_the_limit_removes_the_oldest() {
+    let (place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put_up_to(&secrets, "a", 10);
+    assert_eq!(states(&secrets, "a").len(), 10, "as many as are kept if nothing is said");
+    put_up_to(&secrets, "a", 1);
+    let numbers = |path| states(&secrets, path).iter().map(|(number, _)| *number).collect::<Vec<_>>();
+    assert_eq!(numbers("a"), (2..=11).collect::<Vec<_>>(), "one too many");
+    assert_eq!(get(&secrets, "a", 1), Err(Code::VersionDestroyed));
+    assert_eq!(get(&secrets, "a", 2), Ok("2".into()));
+    for gone in [
+        block_on(secrets.delete_versions(&at("a"), &versions([1]))),
+        block_on(secrets.destroy_versions(&at("a"), &versions([1]))),
+    ] {
+        assert_eq!(changed(gone), Err(Code::VersionDestroyed));
+    }
+    // What is deleted or destroyed counts like any other.
+    block_on(secrets.delete_versions(&at("a"), &versions([2]))).unwrap();
+    block_on(secrets.destroy_versions(&at("a"), &versions([3]))).unwrap();
+
+    let reply = keep(&secrets, "a", 3);
+    assert_eq!((reply.version, reply.removed, numbers("a")), (Version(12), 8, vec![10, 11, 12]), "a lower limit");
+    let reply = keep(&secrets, "a", 1);
+    assert_eq!((reply.removed, numbers("a")), (3, vec![13]));
+    let reply = keep(&secrets, "a", 1_000);
+    assert_eq!((reply.removed, numbers("a")), (0, vec![13, 14]), "a higher one brings nothing back");
+    put_up_to(&secrets, "a", 10);
+    assert_eq!(numbers("a").len(), 12, "the limit stays with the secret");
+    assert_eq!(block_on(secrets.versions(&at("a"))).unwrap().max_versions.versions(), 1_000);
+
+    // An import keeps to it too, and so does a new secret of the same name.
+    keep(&secrets, "b", 1);
+    let entries = vec![ImportEntry { path: at("b"), value: SecretValue::text("imported").unwrap() }];
+    block_on(secrets.import(&Folder::root(), entries, Import::default())).unwrap();
+    assert_eq!(numbers("b"), [2]);
+    block_on(secrets.delete(&at("b"), strongroom::Delete::default())).unwrap();
+    put_up_to(&secrets, "b", 2);
+    assert_eq!(numbers("b"), [1, 2]);
+
+    let removals: Vec<_> = lines(&room, 0)
+        .into_iter()
+        .filter(|(act, _, count, _)| act == "secret.put" && count.is_some())
+        .map(|(_, version, count, _)| (version.unwrap(), count.unwrap()))
+        .collect();
+    assert_eq!(removals, [(11, 1), (12, 8), (13, 3), (2, 1)], "each line says how many");
+    let checked = block_on(tenant(&room, "acme").audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
+    let facts: i64 = place.thief().query_row("SELECT count(*) FROM secret_versions", [], |row| row.get(0)).unwrap();
+    assert_eq!(facts, 14, "their rows are gone");
 }
 
 /// Whatever is done in whatever order, versions are what a simple model says.

@@ -15,7 +15,7 @@ use std::{
 
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
-use strongroom::{Actor, Context, Get, Put, SecretPath, SecretValue, Version};
+use strongroom::{Actor, Context, Get, Put, SecretPath, SecretValue, Version, VersionLimit};
 
 const WRITERS: usize = 3;
 const THREADS: usize = 2;
@@ -39,13 +39,14 @@ fn child_writes() {
             scope.spawn(move || {
                 let context = Context::new(Actor::service(&format!("writer-{number}-{thread}")).unwrap());
                 let acme = room.tenant(&"acme".parse().unwrap()).acting_as(context).secrets();
+                let all = VersionLimit::new(1_000).unwrap();
                 for put in 0..PUTS {
                     // Every other one to a secret that all of them put.
                     let own = format!("own/{number}/{thread}/{put}");
                     let path: SecretPath = if put % 2 == 0 { own.parse() } else { SHARED.parse() }.unwrap();
                     let value = format!("{number}-{thread}-{put}");
                     let text = SecretValue::text(&*value).unwrap();
-                    let reply = block_on(acme.put(&path, text, Put::default())).unwrap();
+                    let reply = block_on(acme.put(&path, text, Put::default().max_versions(all))).unwrap();
                     let receipt = reply.receipt;
                     let leaf = strongroom_log::hex_encode(&receipt.leaf);
                     child::say(&format!("{path} {} {value} {} {leaf}", reply.version.0, receipt.seq));

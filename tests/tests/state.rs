@@ -9,7 +9,7 @@ use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
     Code, Config, Delete, Deployment, Folder, Import, ImportEntry, Labels, OpenOptions, Put, Restore, SecretValue,
-    StateCode, StateFinding, Strongroom, Version,
+    StateCode, StateFinding, Strongroom, Version, VersionLimit,
 };
 
 use StateCode::{Altered, Hidden, Missing, Replaced, Replayed, Unlogged};
@@ -41,8 +41,8 @@ impl Story {
         put(&room, "acme", "a/b/two", "1", &[("team", "red")]);
         put(&room, "acme", "three", "1", &[]);
         put(&room, "acme", "four", "1", &[]);
-        for value in ["1", "2", "3"] {
-            put(&room, "acme", "life", value, &[]);
+        for path in ["life", "few"] {
+            ["1", "2", "3"].into_iter().for_each(|value| put(&room, "acme", path, value, &[]));
         }
         put(&room, "beta", "x", "1", &[]);
         tenant(&room, "gone");
@@ -58,6 +58,8 @@ impl Story {
         let (secrets, life) = (tenant(&room, "acme").secrets(), "life".parse().unwrap());
         block_on(secrets.delete_versions(&life, &versions(&[1, 2]))).unwrap();
         block_on(secrets.destroy_versions(&life, &versions(&[2, 3]))).unwrap();
+        let keep = Put::default().max_versions(VersionLimit::new(2).unwrap());
+        block_on(secrets.put(&"few".parse().unwrap(), SecretValue::text("4").unwrap(), keep)).unwrap();
         block_on(admin(&room).close_tenant(&"gone".parse().unwrap())).unwrap();
         tenant(&room, "late");
         room.close().unwrap();
@@ -113,6 +115,7 @@ type Want<'a> = (StateCode, &'a str, Option<u64>);
 fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
     let story = Story::new();
     let (one, two, three, four, life) = (secret(0), secret(1), secret(2), secret(3), secret(4));
+    let few = secret(5);
     // The row of a version as the thief kept it.
     let kept = |columns: &str, version: u64| {
         format!(
@@ -241,6 +244,35 @@ fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
             vec![(Missing, "life", Some(1))],
         ),
         (
+            "a version that the limit removed put back",
+            "acme",
+            format!("INSERT INTO secret_versions SELECT * FROM old.secret_versions WHERE secret = {few} AND version = 2"),
+            vec![(Unlogged, "few", Some(2))],
+        ),
+        (
+            "a version that the limit removed lying about",
+            "",
+            format!("INSERT INTO secret_versions SELECT * FROM old.secret_versions WHERE secret = {few} AND version = 1"),
+            vec![(Unlogged, "versions of secrets", None)],
+        ),
+        (
+            "the oldest that is kept taken away",
+            "acme",
+            format!("DELETE FROM secret_versions WHERE secret = {few} AND version = 3"),
+            vec![(Missing, "few", Some(3))],
+        ),
+        (
+            "the limit's work undone with an old row",
+            "acme",
+            format!(
+                "UPDATE secrets SET (settings, latest, current, previous, updated_at, revision, mac, newest) = (SELECT
+                 settings, latest, current, previous, updated_at, revision, mac, newest FROM old.secrets WHERE id = {few})
+                 WHERE id = {few};
+                 INSERT INTO secret_versions SELECT * FROM old.secret_versions WHERE secret = {few} AND version < 3"
+            ),
+            vec![(Replayed, "few", None), (Missing, "few", Some(4))],
+        ),
+        (
             "a closed tenant opened",
             "",
             "REPLACE INTO tenants SELECT * FROM old.tenants WHERE number <> 0 AND revision <>
@@ -344,6 +376,10 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
         let at = path.parse().unwrap();
         done[kind] += 1;
         match kind {
+            0 if next(3) == 0 => {
+                let keep = Put::default().max_versions(VersionLimit::new(1 + next(4)).unwrap());
+                block_on(tenant(&room, name).secrets().put(&at, SecretValue::text("few").unwrap(), keep)).unwrap();
+            }
             0 => put(&room, name, &path, &turn.to_string(), &[]),
             1 => put(&room, name, &path, "with a label", &[("n", &turn.to_string())]),
             2 => drop(block_on(tenant(&room, name).secrets().delete(&at, Delete::default()))),

@@ -1130,6 +1130,11 @@ def open_secret(tenant, row, mine):
     demand(sorted(labels) == sorted(indexed), "a secret: found by other labels")
 
     versions = [version for version in mine["secret_versions"] if version["secret"] == row["id"]]
+    settings = json.loads(row["settings"] or '{"v":1}')
+    demand(settings.keys() <= {"max_versions", "oldest", "v"} and settings["v"] == 1, "a secret: its settings")
+    kept = range(settings.get("oldest", 1), row["latest"] + 1)
+    demand(sorted(version["version"] for version in versions) == list(kept), "a secret: its versions are not all there")
+    demand(len(kept) <= settings.get("max_versions", 10), "a secret: more versions than it keeps")
     demand(row["current"] in [version["version"] for version in versions], "a secret: its current version is not there")
     secret = {"current": row["current"], "versions": {}}
     if meta["description"]:
@@ -1138,7 +1143,6 @@ def open_secret(tenant, row, mine):
         secret["labels"] = meta["labels"]
     for version in versions:
         tenant.check_row("secret_versions", version)
-        demand(0 < version["version"] <= row["latest"], "a version that the secret does not know")
         if version["state"] == STATE_DESTROYED:
             demand(version["value"] == b"", "a destroyed version that has a value")
             continue
@@ -1708,7 +1712,10 @@ class Program:
             arguments = (*arguments[:4], "prod/life", *arguments[4:])
             receipts.append(self.run(*arguments, text=f"life {len(receipts)}")["receipt"])
         receipts.append(self.run("--tenant", "acme", "secret", "delete", "prod/life", "--version", "3")["receipt"])
-        receipts.append(self.run(*put[:3], "put", "prod/life", text="last")["receipt"])
+        for keeps in ("5", "3"):
+            last = self.run(*put[:3], "put", "prod/life", "--max-versions", keeps, text="last")
+            receipts.append(last["receipt"])
+        same("versions removed", last["removed"], 2)
         document = self.folder / "import.env"
         document.write_text("URL=https://example.com\nKEY='with spaces'\n")
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{Code, Error, Labels, Put, SecretPath, ValueKind, Version};
+use strongroom::{Code, Error, Labels, Put, SecretPath, ValueKind, Version, VersionLimit};
 
 use crate::{
     app::App,
@@ -25,7 +25,8 @@ Examples:
   pwgen -s 32 1 | strongroom secret put prod/db/password
   strongroom secret put prod/tls/key --file key.pem --label owner=web --description 'for www'
   strongroom secret put prod/db/config --json < config.json
-  strongroom secret put prod/db/password --expect 0             # only if there is none yet")]
+  strongroom secret put prod/db/password --expect 0             # only if there is none yet
+  strongroom secret put prod/db/password --max-versions 50      # keeps that many from now on")]
 pub(crate) struct PutArgs {
     /// Where, such as prod/db/password
     path: String,
@@ -54,6 +55,9 @@ pub(crate) struct How {
     /// What it is for, one line [default: as it was]
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    /// How many versions to keep, 1 to 1000; the oldest ones beyond that are removed for ever [default: as it was, 10 at first]
+    #[arg(long, value_name = "VERSIONS")]
+    max_versions: Option<u64>,
     /// A label; may be given several times, and replaces all there were [default: as they were]
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
@@ -63,6 +67,8 @@ pub(crate) struct How {
 struct Reply<'a> {
     path: &'a str,
     version: u64,
+    /// How many of the oldest versions the limit removed.
+    removed: u64,
     receipt: ReceiptJson<'a>,
 }
 
@@ -75,8 +81,15 @@ impl PutArgs {
         app.context()?;
         let value = Source { kind: self.kind(), file: self.file.as_deref(), keep_newline: self.raw }.read()?;
         let put = app.in_secrets(async |secrets| Ok(secrets.put(&path, value, options).await?))?;
-        let reply = Reply { path: path.as_str(), version: put.version.0, receipt: (&put.receipt).into() };
-        app.out.done(&reply, || format!("put {path} version {} {}", put.version.0, output::recorded(&put.receipt)))
+        let receipt = (&put.receipt).into();
+        let reply = Reply { path: path.as_str(), version: put.version.0, removed: put.removed, receipt };
+        app.out.done(&reply, || {
+            let removed = match put.removed {
+                0 => String::new(),
+                removed => format!(", and removed the oldest {}", output::count(removed, "version")),
+            };
+            format!("put {path} version {}{removed} {}", put.version.0, output::recorded(&put.receipt))
+        })
     }
 
     fn kind(&self) -> ValueKind {
@@ -93,6 +106,9 @@ impl How {
         let mut put = Put::default();
         if let Some(version) = self.expect {
             put = put.expect(Version(version));
+        }
+        if let Some(versions) = self.max_versions {
+            put = put.max_versions(VersionLimit::new(versions)?);
         }
         if let Some(text) = &self.description {
             put = put.description(text.parse()?);

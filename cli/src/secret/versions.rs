@@ -29,6 +29,7 @@ struct Reply<'a> {
     labels: BTreeMap<&'a str, &'a str>,
     created: String,
     updated: String,
+    max_versions: u64,
     versions: Vec<VersionJson>,
     receipt: ReceiptJson<'a>,
 }
@@ -52,6 +53,7 @@ impl VersionsArgs {
             labels: found.meta.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             created: output::exact_time(found.created_at),
             updated: output::exact_time(found.updated_at),
+            max_versions: found.max_versions.versions(),
             versions: found.versions.iter().map(VersionJson::from).collect(),
             receipt: (&found.receipt).into(),
         };
@@ -79,6 +81,7 @@ fn text(path: &SecretPath, found: &Versions) -> String {
     for (name, value) in &found.meta.labels {
         let _ = writeln!(text, "  {name}={value}");
     }
+    let _ = writeln!(text, "  keeps {}", output::count(found.max_versions.versions(), "version"));
     let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", ""]);
     for info in &found.versions {
         let current = if info.is_current { "current" } else { "" };

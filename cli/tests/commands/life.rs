@@ -50,3 +50,25 @@ fn versions_are_deleted_brought_back_and_destroyed() {
     place.ok(&["secret", "delete", "a/key", "--yes"]);
     place.refused(&["secret", "undelete", "a/key", "--version", "3"], b"", 3, "SR-SECRET-NOT-FOUND");
 }
+
+#[test]
+fn a_secret_keeps_as_many_versions_as_it_is_told() {
+    let place = Place::ready();
+    let put = |more: &[&str]| {
+        let reply = place.ok_with(&[&["-o", "json", "secret", "put", "a/key"], more].concat(), b"value");
+        serde_json::from_str::<serde_json::Value>(&reply).unwrap()
+    };
+    assert_eq!(put(&["--max-versions", "2"])["removed"], 0);
+    assert_eq!(put(&[])["removed"], 0);
+    assert_eq!(put(&[])["removed"], 1);
+    let ran = place.run_with(&["secret", "put", "a/key", "--max-versions", "1"], b"value");
+    assert!(ran.stderr.contains("put a/key version 4, and removed the oldest 2 versions "), "{}", ran.stderr);
+    let found = place.json(&["secret", "versions", "a/key"]);
+    assert_eq!((&found["max_versions"], found["versions"].as_array().unwrap().len()), (&json!(1), 1), "{found}");
+    assert!(place.ok(&["secret", "versions", "a/key"]).contains("\n  keeps 1 version\n"));
+    place.refused(&["secret", "get", "a/key", "--version", "3"], b"", 3, "SR-SECRET-VERSION-DESTROYED");
+    for limit in ["0", "1001"] {
+        place.refused(&["secret", "put", "a/key", "--max-versions", limit], b"x", 5, "SR-SECRET-VERSION-LIMIT-INVALID");
+    }
+    assert_eq!(place.json(&["audit", "verify", "--state"])["ok"], true);
+}

@@ -45,12 +45,13 @@ codes! {
     SecretNotFound "SR-SECRET-NOT-FOUND" Absent "no such secret" "check the path with `strongroom secret list`";
     VersionNotFound "SR-SECRET-VERSION-NOT-FOUND" Absent "the secret has no such version" "list its versions with `strongroom secret versions`";
     VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one; one that is deleted comes back with `strongroom secret undelete`";
-    VersionDestroyed "SR-SECRET-VERSION-DESTROYED" Absent "the version was destroyed, for ever" "read another version, or put a new one; only a backup that was made before has it still";
+    VersionDestroyed "SR-SECRET-VERSION-DESTROYED" Absent "the version is gone for ever: destroyed, or removed by the secret's version limit" "read another version, or put a new one; only a backup that was made before has it still";
     VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";
     ValueInvalid "SR-SECRET-VALUE-INVALID" Invalid "the value is not what its type says" "give valid UTF-8 text or JSON, or store it as binary";
+    VersionLimitInvalid "SR-SECRET-VERSION-LIMIT-INVALID" Invalid "the version limit is outside its bounds" "let the secret keep 1 to 1,000 versions";
     PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /; a segment is never empty and never just one or two dots";
     LabelInvalid "SR-LABEL-INVALID" Invalid "a label or description is not valid" "use at most 64 labels; names of 1 to 63 bytes of [A-Za-z0-9_.-], values and descriptions without control characters within their limits";
     EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";

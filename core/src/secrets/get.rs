@@ -1,6 +1,6 @@
 //! Getting a secret's value.
 
-use super::{Secrets, Version, VersionState, expired, find};
+use super::{Secrets, Settings, Version, VersionState, expired, find};
 use crate::{
     Code, Error, Result, SecretPath, SecretValue,
     audit::Receipt,
@@ -86,8 +86,11 @@ pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -
 pub(super) fn stored_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<VersionRow> {
     let stored = match step.snapshot.version(step.tenant.number, row, version)? {
         Some(stored) => stored,
-        // There was such a version, and nothing removes one alone: somebody did.
-        None if (1..=row.latest).contains(&version) => return Err(Code::Integrity.into()),
+        // There was such a version. Either the limit removed it, or somebody.
+        None if (1..=row.latest).contains(&version) => {
+            let code = if version < Settings::of(row)?.oldest { Code::VersionDestroyed } else { Code::Integrity };
+            return Err(code.into());
+        }
         None => return Err(Code::VersionNotFound.into()),
     };
     step.keys.check_row(&stored)?;

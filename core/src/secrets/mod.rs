@@ -15,6 +15,7 @@ mod list;
 mod meta;
 mod put;
 mod render;
+mod settings;
 mod versions;
 
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub use list::{After, Entry, Page};
 pub use meta::Meta;
 pub use put::{Put, PutReply};
 pub use render::Rendered;
+pub(crate) use settings::Settings;
+pub use settings::VersionLimit;
 pub use versions::{VersionInfo, Versions};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Meta, Secrets, Version, VersionState, find};
+use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, find};
 use crate::{
     Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue,
     audit::Receipt,
@@ -22,6 +22,7 @@ pub struct Put {
     expected: Option<Version>,
     description: Option<Description>,
     labels: Option<Labels>,
+    max_versions: Option<VersionLimit>,
 }
 
 impl Put {
@@ -46,6 +47,15 @@ impl Put {
         self.labels = Some(labels);
         self
     }
+
+    /// Sets how many versions the secret keeps, from this one on. Default: it stays as it is, and is 10 at first.
+    ///
+    /// A put beyond the limit removes the oldest versions for ever, in the same transaction.
+    #[must_use]
+    pub fn max_versions(mut self, limit: VersionLimit) -> Self {
+        self.max_versions = Some(limit);
+        self
+    }
 }
 
 impl Put {
@@ -61,6 +71,8 @@ impl Put {
 pub struct PutReply {
     /// The version that now is current.
     pub version: Version,
+    /// How many of the oldest versions the secret's limit removed.
+    pub removed: u64,
     /// Proof that it was recorded.
     pub receipt: Receipt,
 }
@@ -68,23 +80,25 @@ pub struct PutReply {
 impl Secrets {
     /// Stores a value as the new current version of the secret at this path.
     ///
+    /// Beyond the secret's version limit ([`Put::max_versions`]) the oldest versions are removed.
+    ///
     /// When it returns, the value and the line that records it survive a crash of the machine.
     ///
     /// # Errors
     /// `SecretConflict` if [`Put::expect`] does not hold; `FolderFull`; `TenantNotFound`, `TenantClosed`.
     pub async fn put(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
         let (path, value) = (self.full(path), Arc::new(value));
-        let (version, receipt) = self
+        let ((version, removed), receipt) = self
             .room
             .operate("secret.put", &self.target(), &self.context, move |step| {
                 let path = path.as_ref().map_err(Error::again)?;
                 let planned = plan(step, path, &value, &options, &mut Folders::default())?;
                 step.changes.push(planned.change);
                 step.line = planned.line;
-                Ok(planned.version)
+                Ok((planned.version, planned.removed))
             })
             .await?;
-        Ok(PutReply { version, receipt })
+        Ok(PutReply { version, removed, receipt })
     }
 }
 
@@ -93,6 +107,7 @@ pub(super) struct Planned {
     pub(super) change: Change,
     pub(super) line: LineFacts,
     pub(super) version: Version,
+    pub(super) removed: u64,
 }
 
 /// The folders that an operation adds to, as it goes along.
@@ -122,6 +137,7 @@ pub(super) fn plan(
         Some(row) => next_row(step, row, options)?,
         None => first_row(step, path, options, folders)?,
     };
+    let (oldest, removed) = keep_to_limit(&mut secret, options)?;
     let mut version = VersionRow {
         secret: secret.id,
         version: secret.current,
@@ -137,23 +153,35 @@ pub(super) fn plan(
     step.version(secret.current);
     let line = LineFacts {
         object: step.line.object,
+        count: (removed > 0).then_some(removed),
         row: Some(change_of(&secret)),
         version_row: Some(change_of(&version)),
         ..LineFacts::default()
     };
     Ok(Planned {
         version: Version(secret.current),
+        removed,
         line,
         change: Change::PutSecret(Box::new(PutSecret {
             tenant: step.tenant.number,
             secret,
             version: Some(version),
             changed: Vec::new(),
-            oldest: None,
+            oldest,
             labels,
             folders: new_folders,
         })),
     })
+}
+
+/// Writes into a row what its limit leaves. Gives the oldest version that stays, if that changes, and how many go.
+fn keep_to_limit(secret: &mut SecretRow, options: &Put) -> Result<(Option<u64>, u64)> {
+    let mut settings = Settings::of(secret)?;
+    settings.limit = options.max_versions.or(settings.limit);
+    let removed = settings.make_room(secret.latest);
+    secret.settings = settings.to_stored()?;
+    secret.previous = secret.previous.filter(|previous| *previous >= settings.oldest);
+    Ok(((removed > 0).then_some(settings.oldest), removed))
 }
 
 type Row = (SecretRow, Option<Vec<IndexHash>>, Vec<FolderRow>);

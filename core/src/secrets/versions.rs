@@ -1,6 +1,6 @@
 //! The versions of a secret, without their values.
 
-use super::{Meta, Secrets, Version, VersionState, find, mismatch};
+use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, find, mismatch};
 use crate::{Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
 
 /// One version, without its value.
@@ -21,8 +21,10 @@ pub struct VersionInfo {
 /// What is known of a secret besides its values.
 #[derive(Clone, Debug)]
 pub struct Versions {
-    /// Newest first.
+    /// Newest first, without those that the limit removed.
     pub versions: Vec<VersionInfo>,
+    /// How many versions the secret keeps.
+    pub max_versions: VersionLimit,
     /// Its description and labels.
     pub meta: Meta,
     /// When the secret was first put.
@@ -40,14 +42,15 @@ impl Secrets {
     /// `SecretNotFound`; `Integrity`.
     pub async fn versions(&self, path: &SecretPath) -> Result<Versions> {
         let path = self.full(path);
-        let ((versions, meta, created_at, updated_at), receipt) = self
+        let ((versions, max_versions, meta, created_at, updated_at), receipt) = self
             .room
             .operate("secret.versions", &self.target(), &self.context, move |step| {
                 let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 let mut versions = Vec::new();
-                let mut expected = (1..=row.latest).rev();
+                let settings = Settings::of(&row)?;
+                let mut expected = (settings.oldest..=row.latest).rev();
                 for stored in step.snapshot.versions(step.tenant.number, &row)? {
                     step.keys.check_row(&stored)?;
                     if expected.next() != Some(stored.version) {
@@ -65,9 +68,9 @@ impl Secrets {
                     return Err(Error::new(Code::Integrity).detail("a version is missing"));
                 }
                 let meta = Meta::open(step.keys, &row)?;
-                Ok((versions, meta, Timestamp(row.created_at), Timestamp(row.updated_at)))
+                Ok((versions, settings.limit(), meta, Timestamp(row.created_at), Timestamp(row.updated_at)))
             })
             .await?;
-        Ok(Versions { versions, meta, created_at, updated_at, receipt })
+        Ok(Versions { versions, max_versions, meta, created_at, updated_at, receipt })
     }
 }

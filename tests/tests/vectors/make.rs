@@ -619,8 +619,10 @@ fn rows(tenants: &Tenants) -> Value {
         json!({"table": table, "row": row, "mac": hex(&mac), "hash": hex(&row_hash(&mac))})
     };
     let keys = &acme.keys;
+    let kept = SecretRow { settings: br#"{"max_versions":20,"oldest":2,"v":1}"#.to_vec(), ..secret.clone() };
+    let destroyed = VersionRow { state: 4, value: Vec::new(), revision: 2, ..version.clone() };
     json!({
-        "what": "A row of each table, as the schema names its columns, and what authenticates it. `acme` also plays `sys`",
+        "what": "A row of each table, as the schema names its columns, a secret with settings, a destroyed version, and what authenticates them. `acme` also plays `sys`",
         "kind": "rows",
         "outcome": "ok",
         "keys": "keys.json",
@@ -645,6 +647,16 @@ fn rows(tenants: &Tenants) -> Value {
             mac("actors", keys.row_mac(&actor), json!({
                 "name_hash": hex(&actor.name_hash), "handle": hex(actor.handle.as_bytes()),
                 "name": hex(&actor.name), "revision": 1,
+            })),
+            mac("secrets", keys.row_mac(&kept), json!({
+                "id": hex(secret.id.as_bytes()), "name_hash": hex(&secret.name_hash),
+                "parent_hash": hex(&secret.parent_hash), "name": hex(&secret.name), "meta": hex(&secret.meta),
+                "enabled": 1, "latest": 3, "current": 2, "pending": 3, "previous": null,
+                "settings": hex(&kept.settings), "created_at": START.0, "updated_at": START.0 + 1, "revision": 4,
+            })),
+            mac("secret_versions", keys.row_mac(&destroyed), json!({
+                "secret": hex(version.secret.as_bytes()), "version": 2, "state": 4, "created_at": START.0,
+                "expires_at": START.0 + 2, "value": "", "revision": 2,
             })),
         ],
     })

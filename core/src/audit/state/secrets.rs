@@ -9,7 +9,12 @@ use super::{
     logged::{Logged, Position, read},
 };
 use crate::{
-    Code, Folder, Result, SecretPath, keys::PseudonymKind, room::Step, seal::Subject, secrets::Meta, store::SecretRow,
+    Code, Folder, Result, SecretPath,
+    keys::PseudonymKind,
+    room::Step,
+    seal::Subject,
+    secrets::{Meta, Settings},
+    store::SecretRow,
 };
 
 /// Rows read at a time.
@@ -120,6 +125,11 @@ fn compare_secret(
     mut logged: LoggedSecret,
 ) -> Result<()> {
     found.compare(logged.row.as_ref(), row, path, None);
+    match Settings::of(row) {
+        // The row says so under its MAC, and it was just compared itself.
+        Ok(settings) => logged.versions = logged.versions.split_off(&settings.oldest),
+        Err(_) => found.add(StateCode::Altered, path, None, "its settings cannot be read"),
+    }
     for version in step.snapshot.versions(step.tenant.number, row)? {
         let number = Some(version.version);
         let line = logged.versions.remove(&version.version);
