@@ -33,6 +33,9 @@ pub const VERSIONS_MAX: u64 = 1_000;
 /// Most versions that one call deletes, brings back or destroys: each has a line.
 pub const VERSIONS_AT_ONCE_MAX: usize = 100;
 
+/// Deepest nesting of objects in a patch, the patch itself included.
+pub const PATCH_DEPTH_MAX: usize = 32;
+
 /// Longest description, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
 
@@ -156,6 +159,7 @@ mod tests {
             (Code::SecretTooLarge, [VALUE_BYTES_MAX, VALUE_BYTES_MAX]),
             (Code::VersionsInvalid, [1, VERSIONS_AT_ONCE_MAX]),
             (Code::VersionLimitInvalid, [1, usize::try_from(VERSIONS_MAX).expect("small")]),
+            (Code::PatchInvalid, [PATCH_DEPTH_MAX, PATCH_DEPTH_MAX]),
             (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
             (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
             (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),

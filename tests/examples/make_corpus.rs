@@ -188,6 +188,12 @@ impl Corpus {
                 "escapes",
                 "{\n  \"k\\u0041\": \"\\ud83d\\udd11 \\\\ \\n\",\n  \"x/y\": {\"$json\": \"1\"}\n}\n",
             ),
+            (
+                "merge_patch",
+                "members",
+                "{\"a\":{\"b\":1,\"c\":[2]},\"d\":\"e\"}\0{\"a\":{\"b\":null,\"f\":{\"g\":null}},\"d\":true}",
+            ),
+            ("merge_patch", "names", "{\"\\u0061\":1, \"\\n\": {}}\0{\"a\": null, \"\\u000a\": {\"\u{e9}\": 2.0}}"),
             ("meta", "none", "{\"description\":\"\",\"labels\":{}}"),
             ("names", "path", "prod/db/password"),
             ("names", "folder", "prod/db/"),

@@ -17,7 +17,7 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Put, Query, Receipt, Recovery, RequestId, Restore,
+    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Patch, Put, Query, Receipt, Recovery, RequestId, Restore,
     SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
@@ -135,6 +135,10 @@ operations! {
         done |on| Ok(on.secrets.put(&path("put"), text("1"), Put::default()).await?.receipt);
         refused |on| Ok(on.secrets.put(&path("app/key"), text("1"), Put::default().expect(Version(7))).await?.receipt)
             => SecretConflict;
+    "secret.patch" patch (Acme, [])
+        done |on| Ok(on.secrets.patch(&path("json"), json("{\"a\":1}"), Patch::default()).await?.receipt);
+        refused |on| Ok(on.secrets.patch(&path("app/key"), json("{\"a\":1}"), Patch::default()).await?.receipt)
+            => PatchUnsuitable;
     "secret.get" get (Acme, [])
         done |on| Ok(on.secrets.get(&path("app/key"), Get::current()).await?.receipt);
         refused |on| Ok(on.secrets.get(&path("app/key"), Get::version(Version(7))).await?.receipt) => VersionNotFound;
@@ -321,6 +325,7 @@ impl World {
         for at in ["app/key", "app/other", "delete", "life"] {
             block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
         }
+        block_on(on.secrets.put(&path("json"), json("{}"), Put::default())).unwrap();
         fs::write(on.file("taken"), "").unwrap();
         block_on(on.admin.add_anchor(&on.anchor("kept"))).unwrap();
         let mut world = Self { place, room, store, origins: [acme, doomed, idle], last_seq: 0 };
@@ -654,6 +659,10 @@ fn template(paths: &[&str]) -> Arc<Template> {
 /// What makes two secrets.
 fn key_pair() -> Generate {
     Generate::key_pair(KeyAlgorithm::Ed25519)
+}
+
+fn json(value: &str) -> SecretValue {
+    SecretValue::json(value).unwrap()
 }
 
 fn path(text: &str) -> SecretPath {

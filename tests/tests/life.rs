@@ -5,7 +5,7 @@ mod common;
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Error, Folder, Get, Import, ImportEntry, Put, PutReply, SecretPath, SecretValue, Secrets, Strongroom,
+    Code, Error, Folder, Get, Import, ImportEntry, Patch, Put, PutReply, SecretPath, SecretValue, Secrets, Strongroom,
     Version, VersionLimit, VersionState, VersionsChanged,
 };
 
@@ -239,6 +239,77 @@ fn a_put_beyond_the_limit_removes_the_oldest() {
     assert!(checked.is_ok(), "{:#?}", checked.findings);
     let facts: i64 = place.thief().query_row("SELECT count(*) FROM secret_versions", [], |row| row.get(0)).unwrap();
     assert_eq!(facts, 14, "their rows are gone");
+}
+
+fn json(text: &str) -> SecretValue {
+    SecretValue::json(text).unwrap()
+}
+
+#[test]
+fn a_patch_changes_what_it_names() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    let put = |value| block_on(secrets.put(&at("a"), value, Put::default())).map(drop);
+    let patch = |change: &str, options| match block_on(secrets.patch(&at("a"), json(change), options)) {
+        Ok(reply) => Ok(reply.version.0),
+        Err(error) => Err(error.code()),
+    };
+    let any = Patch::default;
+    assert_eq!(patch("{}", any()), Err(Code::SecretNotFound));
+    put(json(r#"{ "user": "app", "port": 5432.0, "old": [1] }"#)).unwrap();
+    assert_eq!(patch(r#"{"old":null,"user":"db","tls":{"on":true,"off":null}}"#, any()), Ok(2));
+    assert_eq!(get(&secrets, "a", 0), Ok(r#"{"user":"db","port":5432.0,"tls":{"on":true}}"#.into()));
+    let current = block_on(secrets.get(&at("a"), Get::current())).unwrap();
+    assert_eq!(current.value.kind(), strongroom::ValueKind::Json);
+    assert_eq!(patch("{}", any().expect(Version(1))), Err(Code::SecretConflict));
+    assert_eq!(patch("{\"user\":1}", any().expect(Version(2))), Ok(3));
+
+    let error = block_on(secrets.patch(&at("a"), SecretValue::text("{}").unwrap(), any())).unwrap_err();
+    assert_eq!(error.code(), Code::PatchInvalid);
+    assert_eq!(patch(r#"{"a":1,"a":2}"#, any()), Err(Code::PatchInvalid));
+    assert_eq!(patch(&format!("{{\"a\":\"{}\"}}", "x".repeat(65_500)), any()), Err(Code::SecretTooLarge));
+    block_on(secrets.delete_versions(&at("a"), &versions([3]))).unwrap();
+    assert_eq!(patch("{}", any()), Err(Code::VersionUnavailable));
+    for other in
+        [SecretValue::text("{}").unwrap(), SecretValue::binary(b"{}".to_vec()).unwrap(), json(r#"{"a":1,"a":2}"#)]
+    {
+        put(other).unwrap();
+        assert_eq!(patch("{\"b\":1}", any()), Err(Code::PatchUnsuitable));
+    }
+    // It keeps to the limit like any put, and its line says so.
+    keep(&secrets, "a", 1);
+    put(json("{}")).unwrap();
+    let reply = block_on(secrets.patch(&at("a"), json("{\"n\":1}"), any())).unwrap();
+    assert_eq!((reply.removed, states(&secrets, "a").len()), (1, 1));
+    let line = lines(&room, reply.receipt.seq).remove(0);
+    assert_eq!(line, ("secret.patch".to_owned(), Some(reply.version.0), Some(1), "ok".to_owned()));
+    let checked = block_on(tenant(&room, "acme").audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
+}
+
+/// Two processes, as far as the store can tell, patch one value at once.
+#[test]
+fn no_patch_is_lost() {
+    const EACH: usize = 30;
+    let (place, room) = Place::software();
+    block_on(tenant(&room, "acme").secrets().put(&at("a"), json("{}"), Put::default())).unwrap();
+    let other = place.open().unwrap();
+    std::thread::scope(|scope| {
+        for (writer, room) in [&room, &other, &room, &other].into_iter().enumerate() {
+            scope.spawn(move || {
+                let secrets = tenant(room, "acme").secrets();
+                for number in 0..EACH {
+                    let change = json(&format!(r#"{{"{writer}":{{"{number}":true}}}}"#));
+                    block_on(secrets.patch(&at("a"), change, Patch::default())).unwrap();
+                }
+            });
+        }
+    });
+    let value = get(&tenant(&room, "acme").secrets(), "a", 0).unwrap();
+    assert_eq!(value.matches("true").count(), 4 * EACH, "{value}");
+    other.close().unwrap();
+    let verified = block_on(room.admin(common::operator()).audit().verify(None)).unwrap();
+    assert!(verified.is_ok(), "{}", verified.report);
 }
 
 /// Whatever is done in whatever order, versions are what a simple model says.

@@ -1674,7 +1674,13 @@ def other_root_vkey(name):
 
 # ── A database that the program has just written ─────────────────────────────────────────────────────
 
-SECRETS = {"prod/db/password": "hunter2", "prod/life": "last", "prod/api/URL": "https://example.com", "prod/api/KEY": "with spaces"}
+SECRETS = {
+    "prod/db/password": "hunter2",
+    "prod/life": "last",
+    "prod/config": '{"a":1,"c":[3]}',
+    "prod/api/URL": "https://example.com",
+    "prod/api/KEY": "with spaces",
+}
 
 
 class Program:
@@ -1716,6 +1722,9 @@ class Program:
             last = self.run(*put[:3], "put", "prod/life", "--max-versions", keeps, text="last")
             receipts.append(last["receipt"])
         same("versions removed", last["removed"], 2)
+        config = "--tenant", "acme", "secret"
+        receipts.append(self.run(*config, "put", "prod/config", "--json", text='{"a": 1, "b": 2}')["receipt"])
+        receipts.append(self.run(*config, "patch", "prod/config", text='{"b": null, "c": [3]}')["receipt"])
         document = self.folder / "import.env"
         document.write_text("URL=https://example.com\nKEY='with spaces'\n")
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])

@@ -1,9 +1,10 @@
-//! `secret`: put, get, list, versions, delete, undelete, destroy, import and export.
+//! `secret`: put, patch, get, list, versions, delete, undelete, destroy, import and export.
 
 mod delete;
 mod get;
 mod lifecycle;
 mod list;
+mod patch;
 pub(crate) mod put;
 mod transfer;
 mod versions;
@@ -19,6 +20,7 @@ use crate::{app::App, failure::Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretCommand {
     Put(put::PutArgs),
+    Patch(patch::PatchArgs),
     Get(get::GetArgs),
     List(list::ListArgs),
     Versions(versions::VersionsArgs),
@@ -33,6 +35,7 @@ impl SecretCommand {
     pub(crate) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         match self {
             Self::Put(put) => put.carry_out(app),
+            Self::Patch(patch) => patch.carry_out(app),
             Self::Get(get) => get.carry_out(app),
             Self::List(list) => list.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{Code, Error, Labels, Put, SecretPath, ValueKind, Version, VersionLimit};
+use strongroom::{Code, Error, Labels, Put, PutReply, SecretPath, ValueKind, Version, VersionLimit};
 
 use crate::{
     app::App,
@@ -81,15 +81,7 @@ impl PutArgs {
         app.context()?;
         let value = Source { kind: self.kind(), file: self.file.as_deref(), keep_newline: self.raw }.read()?;
         let put = app.in_secrets(async |secrets| Ok(secrets.put(&path, value, options).await?))?;
-        let receipt = (&put.receipt).into();
-        let reply = Reply { path: path.as_str(), version: put.version.0, removed: put.removed, receipt };
-        app.out.done(&reply, || {
-            let removed = match put.removed {
-                0 => String::new(),
-                removed => format!(", and removed the oldest {}", output::count(removed, "version")),
-            };
-            format!("put {path} version {}{removed} {}", put.version.0, output::recorded(&put.receipt))
-        })
+        say(app, &path, &put, "put")
     }
 
     fn kind(&self) -> ValueKind {
@@ -120,4 +112,17 @@ impl How {
         }
         Ok(put)
     }
+}
+
+/// What became of a new version.
+pub(super) fn say(app: &App, path: &SecretPath, put: &PutReply, what: &str) -> Result<(), Failure> {
+    let receipt = (&put.receipt).into();
+    let reply = Reply { path: path.as_str(), version: put.version.0, removed: put.removed, receipt };
+    app.out.done(&reply, || {
+        let removed = match put.removed {
+            0 => String::new(),
+            removed => format!(", and removed the oldest {}", output::count(removed, "version")),
+        };
+        format!("{what} {path} version {}{removed} {}", put.version.0, output::recorded(&put.receipt))
+    })
 }

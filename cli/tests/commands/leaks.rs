@@ -14,6 +14,8 @@ const NEEDLE: &str = "s3cr3t-n33dl3";
 fn no_value_is_in_what_is_said() {
     let place = Place::ready();
     let json = format!("{{\"key\": {NEEDLE}}}");
+    let whole = format!("{{\"{NEEDLE}\": \"{NEEDLE}\"}}");
+    let same_name_twice = format!("{{\"{NEEDLE}\": 1, \"{NEEDLE}\": 2}}");
     let env = format!("A={NEEDLE}\nB \"{NEEDLE}\n");
     let twice = format!("A={NEEDLE}\nA={NEEDLE}\n");
     let cases: &[(&[&str], &str)] = &[
@@ -22,6 +24,13 @@ fn no_value_is_in_what_is_said() {
         (&["secret", "put", "../a"], NEEDLE),
         (&["secret", "put", "--json", "a/c"], &json),
         (&["secret", "put", "a", NEEDLE], ""),
+        (&["secret", "put", "--json", "a/d"], &whole),
+        (&["secret", "patch", "a/d"], &whole),
+        (&["secret", "patch", "a/d"], &json),
+        (&["secret", "patch", "a/d"], &same_name_twice),
+        (&["secret", "patch", "a/b"], &whole),
+        (&["secret", "patch", "a/d", NEEDLE], ""),
+        (&["secret", "destroy", "a/d", "--version", "1", "--yes"], ""),
         (&["secret", "import", "-"], &env),
         (&["secret", "import", "-"], &twice),
         (&["secret", "import", "-", "--format", "json"], &json),

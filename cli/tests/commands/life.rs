@@ -72,3 +72,23 @@ fn a_secret_keeps_as_many_versions_as_it_is_told() {
     }
     assert_eq!(place.json(&["audit", "verify", "--state"])["ok"], true);
 }
+
+#[test]
+fn a_json_value_is_patched_and_another_is_not() {
+    let place = Place::ready();
+    let config = br#"{"user": "app", "port": 5432, "debug": true}"#;
+    place.ok_with(&["secret", "put", "a/config", "--json"], config);
+    let ran = place.run_with(&["secret", "patch", "a/config"], b"{\"port\": 5433, \"debug\": null}\n");
+    assert!(ran.exit == 0 && ran.stderr.contains("patched a/config version 2 "), "{}", ran.stderr);
+    assert_eq!(place.ok(&["secret", "get", "a/config"]), r#"{"user":"app","port":5433}"#);
+    std::fs::write(place.path("change.json"), r#"{"pool": {"size": 20}}"#).unwrap();
+    let reply = place.json(&["secret", "patch", "a/config", "--file", "change.json", "--expect", "2"]);
+    assert_eq!((&reply["version"], &reply["removed"]), (&json!(3), &json!(0)), "{reply}");
+    let again = ["secret", "patch", "a/config", "--file", "change.json", "--expect", "2"];
+    place.refused(&again, b"", 4, "SR-SECRET-CONFLICT");
+    place.refused(&["secret", "patch", "a/config"], b"{", 5, "SR-SECRET-VALUE-INVALID");
+    place.refused(&["secret", "patch", "a/config"], br#"{"a":1,"a":2}"#, 5, "SR-SECRET-PATCH-INVALID");
+    place.refused(&["secret", "patch", "a/none"], b"{}", 3, "SR-SECRET-NOT-FOUND");
+    place.ok_with(&["secret", "put", "a/text"], b"text");
+    place.refused(&["secret", "patch", "a/text"], b"{}", 5, "SR-SECRET-PATCH-UNSUITABLE");
+}

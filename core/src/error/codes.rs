@@ -52,6 +52,8 @@ codes! {
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";
     ValueInvalid "SR-SECRET-VALUE-INVALID" Invalid "the value is not what its type says" "give valid UTF-8 text or JSON, or store it as binary";
     VersionLimitInvalid "SR-SECRET-VERSION-LIMIT-INVALID" Invalid "the version limit is outside its bounds" "let the secret keep 1 to 1,000 versions";
+    PatchInvalid "SR-SECRET-PATCH-INVALID" Invalid "the patch is not a JSON merge patch" "give JSON as in RFC 7396, nested at most 32 deep, with no name twice in one object";
+    PatchUnsuitable "SR-SECRET-PATCH-UNSUITABLE" Invalid "the value cannot be patched: it is not JSON, or has a name twice in one object" "put the whole value with `strongroom secret put --json`";
     PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /; a segment is never empty and never just one or two dots";
     LabelInvalid "SR-LABEL-INVALID" Invalid "a label or description is not valid" "use at most 64 labels; names of 1 to 63 bytes of [A-Za-z0-9_.-], values and descriptions without control characters within their limits";
     EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";

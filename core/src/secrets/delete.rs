@@ -1,6 +1,6 @@
 //! Deleting a secret with all its versions.
 
-use super::{Secrets, Version, find};
+use super::{Secrets, Version, demand_current, find};
 use crate::{
     Code, Error, Result, SecretPath,
     audit::Receipt,
@@ -48,12 +48,7 @@ impl Secrets {
                 let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
-                if let Some(Version(expected)) = options.expected
-                    && expected != row.current
-                {
-                    let detail = format!("expected version {expected}, found {}", row.current);
-                    return Err(Error::new(Code::SecretConflict).detail(detail));
-                }
+                demand_current(options.expected, row.current)?;
                 let folders = path
                     .parent()
                     .ancestors()

@@ -12,7 +12,9 @@ mod import;
 mod lease;
 mod lifecycle;
 mod list;
+mod merge;
 mod meta;
+mod patch;
 mod put;
 mod render;
 mod settings;
@@ -30,7 +32,10 @@ pub use get::{Get, Secret};
 pub use import::{Import, ImportEntry, Imported};
 pub use lifecycle::VersionsChanged;
 pub use list::{After, Entry, Page};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use merge::merge;
 pub use meta::Meta;
+pub use patch::Patch;
 pub use put::{Put, PutReply};
 pub use render::Rendered;
 pub(crate) use settings::Settings;
@@ -143,6 +148,16 @@ fn find(step: &mut Step<'_>, path: &SecretPath) -> Result<Option<SecretRow>> {
     let name = step.keys.open_name(Subject::SecretName(row.id), &row.name)?;
     let same: bool = name.as_slice().ct_eq(path.as_str().as_bytes()).into();
     if same { Ok(Some(row)) } else { Err(mismatch()) }
+}
+
+/// Refuses if another version is current than a caller expects.
+fn demand_current(expected: Option<Version>, current: u64) -> Result<()> {
+    match expected {
+        Some(Version(expected)) if expected != current => {
+            Err(Error::new(Code::SecretConflict).detail(format!("expected version {expected}, found {current}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The path of a secret found by its folder, checked to be in that folder.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, find};
+use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, demand_current, find};
 use crate::{
     Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue,
     audit::Receipt,
@@ -127,12 +127,7 @@ pub(super) fn plan(
 ) -> Result<Planned> {
     step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
     let stored = find(step, path)?;
-    let current = stored.as_ref().map_or(0, |row| row.current);
-    if let Some(Version(expected)) = options.expected
-        && expected != current
-    {
-        return Err(Error::new(Code::SecretConflict).detail(format!("expected version {expected}, found {current}")));
-    }
+    demand_current(options.expected, stored.as_ref().map_or(0, |row| row.current))?;
     let (mut secret, labels, new_folders) = match stored {
         Some(row) => next_row(step, row, options)?,
         None => first_row(step, path, options, folders)?,

@@ -9,6 +9,7 @@ use crate::{
     backup::BackupNote,
     login,
     seal::{self, Content},
+    secrets::merge,
 };
 
 /// The plaintext of sealed bytes: type, length, content and padding (`docs/formats.md` §3).
@@ -30,6 +31,12 @@ pub fn content(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A secret's description and labels, as they are sealed.
 pub fn meta(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(Meta::from_stored(bytes).ok()?.to_stored().ok()?.to_vec())
+}
+
+/// A JSON value, a NUL and a merge patch: what the value becomes.
+pub fn merge_patch(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (target, patch) = std::str::from_utf8(bytes).ok()?.split_once('\0')?;
+    Some(merge(target, patch).ok()?.to_vec())
 }
 
 /// The text of the note beside a backup.

@@ -86,6 +86,7 @@ parsers! {
     json_file in objects,
     keyring in copies,
     line in copies,
+    merge_patch in objects,
     meta in objects,
     names in copies,
     note in objects,
@@ -459,6 +460,30 @@ fn content(bytes: &[u8]) -> bool {
 }
 
 /// Not compared: this JSON stands in sealed bytes, where nobody else has written it.
+/// Another JSON library, and the standard's own words, say the same where they can read both.
+fn merge_patch(bytes: &[u8]) -> bool {
+    use serde_json::{Map, Value};
+    fn model(target: Value, patch: Value) -> Value {
+        let Value::Object(patch) = patch else { return patch };
+        let mut target = if let Value::Object(target) = target { target } else { Map::new() };
+        for (name, value) in patch {
+            match (value, target.remove(&name)) {
+                (Value::Null, _) => {}
+                (value, before) => drop(target.insert(name, model(before.unwrap_or_default(), value))),
+            }
+        }
+        Value::Object(target)
+    }
+    let Some(merged) = parsers::merge_patch(bytes) else { return false };
+    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let at = bytes.iter().position(|byte| *byte == 0).expect("two documents");
+    assert!(SecretValue::json(String::from_utf8(merged.clone()).expect("text")).is_ok() || merged.len() > 65_536);
+    if let (Some(target), Some(patch)) = (read(&bytes[..at]), read(&bytes[at + 1..])) {
+        assert_eq!(read(&merged), Some(model(target, patch)));
+    }
+    true
+}
+
 fn meta(bytes: &[u8]) -> bool {
     let Some(written) = parsers::meta(bytes) else { return false };
     same(&written, parsers::meta(&written))

@@ -1,0 +1,3 @@
+#![no_main]
+
+strongroom_fuzz::target!("merge_patch");
