@@ -95,7 +95,7 @@ pub use room::{
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
     After, Delete, Deleted, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import, ImportEntry,
-    Imported, Meta, Page, Patch, Put, PutReply, Rendered, Secret, Secrets, Version, VersionInfo, VersionLimit,
-    VersionState, Versions, VersionsChanged,
+    Imported, Meta, Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Secret, Secrets, Stage, Version,
+    VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

@@ -17,8 +17,8 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Patch, Put, Query, Receipt, Recovery, RequestId, Restore,
-    SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
+    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Patch, Promote, Put, Query, Receipt, Recovery, RequestId,
+    Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -135,6 +135,13 @@ operations! {
         done |on| Ok(on.secrets.put(&path("put"), text("1"), Put::default()).await?.receipt);
         refused |on| Ok(on.secrets.put(&path("app/key"), text("1"), Put::default().expect(Version(7))).await?.receipt)
             => SecretConflict;
+    "secret.put-pending" put_pending (Acme, [])
+        done |on| Ok(on.secrets.put_pending(&path("json"), json("{}"), Put::default()).await?.receipt);
+        refused |on| Ok(on.secrets.put_pending(&path("none"), json("{}"), Put::default()).await?.receipt)
+            => SecretNotFound;
+    "secret.promote" promote (Acme, [])
+        done |on| Ok(on.secrets.promote(&path("json"), Promote::pending()).await?.receipt);
+        refused |on| Ok(on.secrets.promote(&path("app/key"), Promote::pending()).await?.receipt) => StageEmpty;
     "secret.patch" patch (Acme, [])
         done |on| Ok(on.secrets.patch(&path("json"), json("{\"a\":1}"), Patch::default()).await?.receipt);
         refused |on| Ok(on.secrets.patch(&path("app/key"), json("{\"a\":1}"), Patch::default()).await?.receipt)

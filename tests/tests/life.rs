@@ -5,8 +5,8 @@ mod common;
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Error, Folder, Get, Import, ImportEntry, Patch, Put, PutReply, SecretPath, SecretValue, Secrets, Strongroom,
-    Version, VersionLimit, VersionState, VersionsChanged,
+    Code, Error, Folder, Get, Import, ImportEntry, Patch, Promote, Put, PutReply, SecretPath, SecretValue, Secrets,
+    Stage, Strongroom, Version, VersionLimit, VersionState, VersionsChanged,
 };
 
 use VersionState::{Deleted, Destroyed, Enabled};
@@ -310,6 +310,127 @@ fn no_patch_is_lost() {
     other.close().unwrap();
     let verified = block_on(room.admin(common::operator()).audit().verify(None)).unwrap();
     assert!(verified.is_ok(), "{}", verified.report);
+}
+
+/// Puts this as pending, and says which version that is.
+fn put_pending(secrets: &Secrets, value: &str, put: Put) -> Result<u64, Code> {
+    let value = SecretValue::text(value).unwrap();
+    match block_on(secrets.put_pending(&at("a"), value, put)) {
+        Ok(reply) => Ok(reply.version.0),
+        Err(error) => Err(error.code()),
+    }
+}
+
+#[test]
+fn stages_move_together() {
+    let (place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    // The numbers of the current, the pending and the previous version; what `versions` says of stages is the same.
+    let stages = || {
+        let found = [Stage::Current, Stage::Pending, Stage::Previous].map(|stage| {
+            match block_on(secrets.get(&at("a"), Get::stage(stage))) {
+                Ok(secret) => {
+                    assert_eq!((secret.stage, secret.is_current), (Some(stage), stage == Stage::Current));
+                    Some(secret.version.0)
+                }
+                Err(error) => {
+                    assert_eq!(error.code(), Code::StageEmpty);
+                    None
+                }
+            }
+        });
+        for info in block_on(secrets.versions(&at("a"))).unwrap().versions {
+            let at = found.iter().position(|number| *number == Some(info.version.0));
+            assert_eq!(info.stage, at.map(|at| [Stage::Current, Stage::Pending, Stage::Previous][at]));
+        }
+        found
+    };
+    let promote = |promote| match block_on(secrets.promote(&at("a"), promote)) {
+        Ok(done) => Ok((done.version.0, done.previous.0)),
+        Err(error) => Err(error.code()),
+    };
+    assert_eq!(
+        put_pending(&secrets, "x", Put::default()),
+        Err(Code::SecretNotFound),
+        "a secret begins with a current one"
+    );
+    put_up_to(&secrets, "a", 1);
+    assert_eq!(stages(), [Some(1), None, None]);
+    assert_eq!(promote(Promote::pending()), Err(Code::StageEmpty));
+    assert_eq!(promote(Promote::previous()), Err(Code::StageEmpty));
+
+    assert_eq!(put_pending(&secrets, "2", Put::default().expect(Version(2))), Err(Code::SecretConflict));
+    assert_eq!(put_pending(&secrets, "2", Put::default().expect(Version(1))), Ok(2));
+    assert_eq!((stages(), get(&secrets, "a", 0)), ([Some(1), Some(2), None], Ok("1".into())));
+    assert_eq!(put_pending(&secrets, "3", Put::default()), Ok(3));
+    assert_eq!(stages(), [Some(1), Some(3), None], "another one in its place");
+    assert_eq!(promote(Promote::pending().expect(Version(2))), Err(Code::SecretConflict));
+    assert_eq!(promote(Promote::pending().expect(Version(3))), Ok((3, 1)));
+    assert_eq!((stages(), get(&secrets, "a", 0)), ([Some(3), None, Some(1)], Ok("3".into())));
+    assert_eq!(promote(Promote::previous()), Ok((1, 3)), "the way back");
+    assert_eq!(promote(Promote::previous()), Ok((3, 1)), "and forth");
+
+    // A put beside a rotation leaves what is pending.
+    assert_eq!(put_pending(&secrets, "4", Put::default()), Ok(4));
+    put_up_to(&secrets, "a", 1);
+    assert_eq!(stages(), [Some(5), Some(4), Some(3)]);
+    assert_eq!(promote(Promote::previous()), Ok((3, 5)));
+    assert_eq!(stages(), [Some(3), Some(4), Some(5)]);
+
+    // What cannot be read does not become current.
+    block_on(secrets.delete_versions(&at("a"), &versions([4]))).unwrap();
+    assert_eq!(promote(Promote::pending()), Err(Code::VersionUnavailable));
+    block_on(secrets.destroy_versions(&at("a"), &versions([4]))).unwrap();
+    assert_eq!(promote(Promote::pending()), Err(Code::VersionDestroyed));
+
+    let acts: Vec<_> = lines(&room, 0)
+        .into_iter()
+        .filter(|(act, _, _, code)| code == "ok" && (act == "secret.promote" || act == "secret.put-pending"))
+        .map(|(act, version, ..)| (act, version.unwrap()))
+        .collect();
+    let want = [
+        ("put-pending", 2),
+        ("put-pending", 3),
+        ("promote", 3),
+        ("promote", 1),
+        ("promote", 3),
+        ("put-pending", 4),
+        ("promote", 3),
+    ];
+    assert_eq!(acts, want.map(|(act, version)| (format!("secret.{act}"), version)));
+    let checked = block_on(tenant(&room, "acme").audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
+    // A thief moves a stage: the row is not ours then.
+    room.close().unwrap();
+    place.thief().execute("UPDATE secrets SET current = 5, previous = 3", []).unwrap();
+    let room = place.open().unwrap();
+    assert_eq!(get(&tenant(&room, "acme").secrets(), "a", 0), Err(Code::Integrity));
+}
+
+#[test]
+fn the_limit_never_removes_what_is_current() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    keep(&secrets, "a", 3);
+    let number = |stage| block_on(secrets.get(&at("a"), Get::stage(stage))).map(|secret| secret.version.0).ok();
+    assert_eq!(put_pending(&secrets, "2", Put::default()), Ok(2));
+    assert_eq!(put_pending(&secrets, "3", Put::default()), Ok(3), "as many as it keeps");
+    assert_eq!(put_pending(&secrets, "4", Put::default()), Err(Code::VersionsFull), "one more");
+    let lower = Put::default().max_versions(VersionLimit::new(2).unwrap());
+    assert_eq!(put_pending(&secrets, "4", lower), Err(Code::VersionsFull));
+    assert_eq!(states(&secrets, "a").len(), 3, "nothing of what was refused");
+    let higher = Put::default().max_versions(VersionLimit::new(4).unwrap());
+    assert_eq!(put_pending(&secrets, "4", higher), Ok(4));
+    block_on(secrets.promote(&at("a"), Promote::pending())).unwrap();
+    assert_eq!(put_pending(&secrets, "5", Put::default()), Ok(5));
+    assert_eq!([Stage::Current, Stage::Pending, Stage::Previous].map(number), [Some(4), Some(5), None], "1 fell out");
+    // One that is pending and forgotten is in nobody's way.
+    put_up_to(&secrets, "a", 3);
+    assert_eq!([Stage::Current, Stage::Pending, Stage::Previous].map(number), [Some(8), Some(5), Some(7)]);
+    put_up_to(&secrets, "a", 1);
+    assert_eq!([Stage::Current, Stage::Pending, Stage::Previous].map(number), [Some(9), None, Some(8)]);
+    let checked = block_on(tenant(&room, "acme").audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
 }
 
 /// Whatever is done in whatever order, versions are what a simple model says.

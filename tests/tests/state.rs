@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Config, Delete, Deployment, Folder, Import, ImportEntry, Labels, OpenOptions, Put, Restore, SecretValue,
-    StateCode, StateFinding, Strongroom, Version, VersionLimit,
+    Code, Config, Delete, Deployment, Folder, Import, ImportEntry, Labels, OpenOptions, Promote, Put, Restore,
+    SecretValue, StateCode, StateFinding, Strongroom, Version, VersionLimit,
 };
 
 use StateCode::{Altered, Hidden, Missing, Replaced, Replayed, Unlogged};
@@ -369,10 +369,10 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (chance >> 33) % below
     };
-    let mut done = [0_u32; 7];
-    for turn in 0..300 {
+    let mut done = [0_u32; 9];
+    for turn in 0..400 {
         let (name, path) = (["acme", "beta"][next(2) as usize], format!("f{}/s{}", next(3), next(5)));
-        let (kind, version) = (next(7) as usize, [Version(1 + next(4))]);
+        let (kind, version) = (next(9) as usize, [Version(1 + next(4))]);
         let at = path.parse().unwrap();
         done[kind] += 1;
         match kind {
@@ -386,6 +386,15 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
             3 => drop(block_on(tenant(&room, name).secrets().delete_versions(&at, &version))),
             4 => drop(block_on(tenant(&room, name).secrets().undelete_versions(&at, &version))),
             5 => drop(block_on(tenant(&room, name).secrets().destroy_versions(&at, &version))),
+            6 => drop(block_on(tenant(&room, name).secrets().put_pending(
+                &at,
+                SecretValue::text("pending").unwrap(),
+                Put::default(),
+            ))),
+            7 => {
+                let which = if next(2) == 0 { Promote::pending() } else { Promote::previous() };
+                drop(block_on(tenant(&room, name).secrets().promote(&at, which)));
+            }
             _ => {
                 let entries =
                     vec![ImportEntry { path: path.parse().unwrap(), value: SecretValue::text("imported").unwrap() }];
@@ -393,7 +402,7 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
             }
         }
     }
-    println!("put, put with label, delete, delete-version, undelete, destroy, import: {done:?}");
+    println!("put, put with label, delete, delete-version, undelete, destroy, put-pending, promote, import: {done:?}");
     agree(&room, &["acme", "beta"]);
 
     let backup = place.folder.path().join("backup");

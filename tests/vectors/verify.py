@@ -1135,7 +1135,9 @@ def open_secret(tenant, row, mine):
     kept = range(settings.get("oldest", 1), row["latest"] + 1)
     demand(sorted(version["version"] for version in versions) == list(kept), "a secret: its versions are not all there")
     demand(len(kept) <= settings.get("max_versions", 10), "a secret: more versions than it keeps")
-    demand(row["current"] in [version["version"] for version in versions], "a secret: its current version is not there")
+    stages = [row[stage] for stage in ("current", "pending", "previous") if row[stage] is not None]
+    demand(set(stages) <= {version["version"] for version in versions}, "a secret: a version in a stage is not there")
+    demand(len(set(stages)) == len(stages), "a secret: a version in two stages")
     secret = {"current": row["current"], "versions": {}}
     if meta["description"]:
         secret["description"] = meta["description"]
@@ -1725,6 +1727,9 @@ class Program:
         config = "--tenant", "acme", "secret"
         receipts.append(self.run(*config, "put", "prod/config", "--json", text='{"a": 1, "b": 2}')["receipt"])
         receipts.append(self.run(*config, "patch", "prod/config", text='{"b": null, "c": [3]}')["receipt"])
+        for words, value in (("put --stage pending", "{}"), ("promote", None), ("promote --stage previous", None)):
+            first, *options = words.split()
+            receipts.append(self.run(*config, first, "prod/config", *options, text=value)["receipt"])
         document = self.folder / "import.env"
         document.write_text("URL=https://example.com\nKEY='with spaces'\n")
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])

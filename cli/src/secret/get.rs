@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use serde::Serialize;
-use strongroom::{Get, Secret, SecretPath, ValueKind, Version};
+use strongroom::{Get, Secret, SecretPath, Stage, ValueKind, Version};
 use zeroize::Zeroizing;
 
+use super::stage::StageName;
 use crate::{
     app::App,
     failure::Failure,
@@ -26,13 +27,17 @@ Examples:
   strongroom secret get prod/db/password
   psql \"postgres://app:$(strongroom secret get prod/db/password)@db/app\"
   strongroom secret get prod/tls/key --file key.pem
-  strongroom secret get prod/db/password --version 2 -o json")]
+  strongroom secret get prod/db/password --version 2 -o json
+  strongroom secret get prod/db/password --stage previous")]
 pub(crate) struct GetArgs {
     /// Which secret
     path: String,
     /// Which version [default: the current one]
     #[arg(long)]
     version: Option<u64>,
+    /// The version in this stage
+    #[arg(long, value_enum, conflicts_with = "version")]
+    stage: Option<StageName>,
     /// Write the value to this new file, readable by you alone
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -46,6 +51,7 @@ struct Reply<'a> {
     path: &'a str,
     version: u64,
     current: bool,
+    stage: Option<&'static str>,
     created: String,
     kind: &'static str,
     encoding: &'static str,
@@ -57,7 +63,11 @@ impl GetArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let path: SecretPath = self.path.parse()?;
         let target = Target::new(self.file.as_deref(), self.force)?;
-        let options = self.version.map_or_else(Get::current, |version| Get::version(Version(version)));
+        let options = match (self.version, self.stage) {
+            (Some(version), _) => Get::version(Version(version)),
+            (None, Some(stage)) => Get::stage(stage.into()),
+            (None, None) => Get::current(),
+        };
         let secret = app.in_secrets(async |secrets| Ok(secrets.get(&path, options).await?))?;
         if app.out.is_json() {
             return target.write(&reply(&path, &secret)?);
@@ -86,6 +96,7 @@ fn reply(path: &SecretPath, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, Failu
             path: path.as_str(),
             version: secret.version.0,
             current: secret.is_current,
+            stage: secret.stage.map(Stage::as_str),
             created: output::exact_time(secret.created_at),
             kind: secret.value.kind().as_str(),
             encoding,

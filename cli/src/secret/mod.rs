@@ -1,4 +1,4 @@
-//! `secret`: put, patch, get, list, versions, delete, undelete, destroy, import and export.
+//! `secret`: put, patch, promote, get, list, versions, delete, undelete, destroy, import and export.
 
 mod delete;
 mod get;
@@ -6,6 +6,7 @@ mod lifecycle;
 mod list;
 mod patch;
 pub(crate) mod put;
+mod stage;
 mod transfer;
 mod versions;
 
@@ -21,6 +22,7 @@ use crate::{app::App, failure::Failure};
 pub(crate) enum SecretCommand {
     Put(put::PutArgs),
     Patch(patch::PatchArgs),
+    Promote(stage::PromoteArgs),
     Get(get::GetArgs),
     List(list::ListArgs),
     Versions(versions::VersionsArgs),
@@ -36,6 +38,7 @@ impl SecretCommand {
         match self {
             Self::Put(put) => put.carry_out(app),
             Self::Patch(patch) => patch.carry_out(app),
+            Self::Promote(promote) => promote.carry_out(app),
             Self::Get(get) => get.carry_out(app),
             Self::List(list) => list.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),

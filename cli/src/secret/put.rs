@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use strongroom::{Code, Error, Labels, Put, PutReply, SecretPath, ValueKind, Version, VersionLimit};
 
@@ -26,6 +26,7 @@ Examples:
   strongroom secret put prod/tls/key --file key.pem --label owner=web --description 'for www'
   strongroom secret put prod/db/config --json < config.json
   strongroom secret put prod/db/password --expect 0             # only if there is none yet
+  strongroom secret put prod/db/password --stage pending        # until `secret promote prod/db/password`
   strongroom secret put prod/db/password --max-versions 50      # keeps that many from now on")]
 pub(crate) struct PutArgs {
     /// Where, such as prod/db/password
@@ -42,6 +43,9 @@ pub(crate) struct PutArgs {
     /// Keep the newline at the end of what is piped in
     #[arg(long)]
     raw: bool,
+    /// As which version: one that is pending becomes current with `secret promote`
+    #[arg(long, value_enum, default_value_t = PutStage::Current)]
+    stage: PutStage,
     #[command(flatten)]
     how: How,
 }
@@ -63,6 +67,13 @@ pub(crate) struct How {
     label: Vec<String>,
 }
 
+/// The stages that a new value can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PutStage {
+    Current,
+    Pending,
+}
+
 #[derive(Serialize)]
 struct Reply<'a> {
     path: &'a str,
@@ -80,7 +91,12 @@ impl PutArgs {
         app.tenant()?;
         app.context()?;
         let value = Source { kind: self.kind(), file: self.file.as_deref(), keep_newline: self.raw }.read()?;
-        let put = app.in_secrets(async |secrets| Ok(secrets.put(&path, value, options).await?))?;
+        let put = app.in_secrets(async |secrets| {
+            Ok(match self.stage {
+                PutStage::Current => secrets.put(&path, value, options).await?,
+                PutStage::Pending => secrets.put_pending(&path, value, options).await?,
+            })
+        })?;
         say(app, &path, &put, "put")
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{SecretPath, VersionInfo, Versions};
+use strongroom::{SecretPath, Stage, VersionInfo, Versions};
 
 use crate::{
     app::App,
@@ -39,6 +39,7 @@ struct VersionJson {
     version: u64,
     state: &'static str,
     current: bool,
+    stage: Option<&'static str>,
     created: String,
     expires: Option<String>,
 }
@@ -67,6 +68,7 @@ impl From<&VersionInfo> for VersionJson {
             version: info.version.0,
             state: info.state.as_str(),
             current: info.is_current,
+            stage: info.stage.map(Stage::as_str),
             created: output::exact_time(info.created_at),
             expires: info.expires_at.map(output::exact_time),
         }
@@ -84,12 +86,12 @@ fn text(path: &SecretPath, found: &Versions) -> String {
     let _ = writeln!(text, "  keeps {}", output::count(found.max_versions.versions(), "version"));
     let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", ""]);
     for info in &found.versions {
-        let current = if info.is_current { "current" } else { "" };
+        let stage = info.stage.map_or("", Stage::as_str);
         table.row([
             info.version.0.to_string(),
             info.state.as_str().into(),
             output::time(info.created_at),
-            current.into(),
+            stage.into(),
         ]);
     }
     text + "\n" + &table.finish()

@@ -92,3 +92,36 @@ fn a_json_value_is_patched_and_another_is_not() {
     place.ok_with(&["secret", "put", "a/text"], b"text");
     place.refused(&["secret", "patch", "a/text"], b"{}", 5, "SR-SECRET-PATCH-UNSUITABLE");
 }
+
+#[test]
+fn a_rotation_goes_through_stages_and_back() {
+    let place = Place::ready();
+    place.ok_with(&["secret", "put", "a/key"], b"one");
+    place.refused(&["secret", "promote", "a/key"], b"", 3, "SR-SECRET-STAGE-EMPTY");
+    place.refused(&["secret", "put", "a/none", "--stage", "pending"], b"x", 3, "SR-SECRET-NOT-FOUND");
+    place.ok_with(&["secret", "put", "a/key", "--stage", "pending"], b"two");
+    assert_eq!(place.ok(&["secret", "get", "a/key"]), "one");
+    assert_eq!(place.ok(&["secret", "get", "a/key", "--stage", "pending"]), "two");
+    let versions = place.ok(&["secret", "versions", "a/key"]);
+    assert!(versions.lines().any(|line| line.starts_with("2 ") && line.ends_with("pending")), "{versions}");
+
+    place.refused(&["secret", "promote", "a/key", "--expect", "3"], b"", 4, "SR-SECRET-CONFLICT");
+    let reply = place.json(&["secret", "promote", "a/key", "--expect", "2"]);
+    assert_eq!((&reply["version"], &reply["previous"]), (&json!(2), &json!(1)), "{reply}");
+    let got = place.json(&["secret", "get", "a/key"]);
+    assert_eq!((&got["value"], &got["stage"], &got["current"]), (&json!("two"), &json!("current"), &json!(true)));
+    let got = place.json(&["secret", "get", "a/key", "--version", "1"]);
+    assert_eq!((&got["stage"], &got["current"]), (&json!("previous"), &json!(false)));
+    let ran = place.run(&["secret", "promote", "a/key", "--stage", "previous"]);
+    assert!(ran.stderr.contains("a/key version 1 is current, 2 was before "), "{}", ran.stderr);
+    assert_eq!(place.ok(&["secret", "get", "a/key"]), "one");
+
+    let pending = ["secret", "put", "a/key", "--stage", "pending", "--max-versions", "1"];
+    place.refused(&pending, b"x", 7, "SR-SECRET-VERSIONS-FULL");
+    for words in
+        [&["promote", "a/key", "--stage", "current"][..], &["get", "a/key", "--stage", "current", "--version", "1"]]
+    {
+        assert_eq!(place.run(&[&["secret"], words].concat()).exit, 2, "{words:?}");
+    }
+    assert_eq!(place.json(&["audit", "verify", "--state"])["ok"], true);
+}

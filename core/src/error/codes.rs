@@ -46,6 +46,8 @@ codes! {
     VersionNotFound "SR-SECRET-VERSION-NOT-FOUND" Absent "the secret has no such version" "list its versions with `strongroom secret versions`";
     VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one; one that is deleted comes back with `strongroom secret undelete`";
     VersionDestroyed "SR-SECRET-VERSION-DESTROYED" Absent "the version is gone for ever: destroyed, or removed by the secret's version limit" "read another version, or put a new one; only a backup that was made before has it still";
+    StageEmpty "SR-SECRET-STAGE-EMPTY" Absent "no version of the secret is in this stage" "list its versions and their stages with `strongroom secret versions`; `secret put --stage pending` makes one pending";
+    VersionsFull "SR-SECRET-VERSIONS-FULL" Limited "another pending version would push the current one out of the version limit" "promote the pending version with `strongroom secret promote`, or raise the limit with --max-versions";
     VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";

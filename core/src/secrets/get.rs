@@ -1,6 +1,6 @@
 //! Getting a secret's value.
 
-use super::{Secrets, Settings, Version, VersionState, expired, find};
+use super::{Secrets, Settings, Stage, Version, VersionState, expired, find};
 use crate::{
     Code, Error, Result, SecretPath, SecretValue,
     audit::Receipt,
@@ -11,20 +11,35 @@ use crate::{
 };
 
 /// Which value to get.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Get {
-    version: Option<Version>,
+#[derive(Clone, Copy, Debug)]
+pub struct Get(Which);
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Stage(Stage),
+    Version(Version),
 }
 
 impl Get {
     /// The current version: the default.
     pub fn current() -> Self {
-        Self::default()
+        Self::stage(Stage::Current)
+    }
+
+    /// The version in this stage.
+    pub fn stage(stage: Stage) -> Self {
+        Self(Which::Stage(stage))
     }
 
     /// This version.
     pub fn version(version: Version) -> Self {
-        Self { version: Some(version) }
+        Self(Which::Version(version))
+    }
+}
+
+impl Default for Get {
+    fn default() -> Self {
+        Self::current()
     }
 }
 
@@ -37,6 +52,8 @@ pub struct Secret {
     pub version: Version,
     /// Whether this is the current version.
     pub is_current: bool,
+    /// Its stage, if it has one.
+    pub stage: Option<Stage>,
     /// When this version was put.
     pub created_at: Timestamp,
     /// Proof that the access was recorded.
@@ -47,11 +64,11 @@ impl Secrets {
     /// Reads a value. It is released once the line that records the access is durable.
     ///
     /// # Errors
-    /// `SecretNotFound`, `VersionNotFound`, `VersionUnavailable`, `VersionDestroyed`, `SecretDisabled`; `Integrity`
+    /// `SecretNotFound`, `StageEmpty`, `VersionNotFound`, `VersionUnavailable`, `VersionDestroyed`, `SecretDisabled`; `Integrity`
     /// if what is stored is not what was put there.
     pub async fn get(&self, path: &SecretPath, options: Get) -> Result<Secret> {
         let path = self.full(path);
-        let ((value, version, is_current, created_at), receipt) = self
+        let ((value, version, stage, created_at), receipt) = self
             .room
             .operate("secret.get", &self.target(), &self.context, move |step| {
                 let path = path.as_ref().map_err(Error::again)?;
@@ -60,26 +77,35 @@ impl Secrets {
                 if !row.enabled {
                     return Err(Code::SecretDisabled.into());
                 }
-                let version = options.version.map_or(row.current, |version| version.0);
+                let version = match options.0 {
+                    Which::Stage(stage) => stage.version_in(&row)?,
+                    Which::Version(Version(version)) => version,
+                };
                 let (value, created_at) = open_version(step, &row, version)?;
                 step.version(version);
-                Ok((value, Version(version), version == row.current, created_at))
+                Ok((value, Version(version), Stage::of(version, &row), created_at))
             })
             .await?;
-        Ok(Secret { value, version, is_current, created_at, receipt })
+        let is_current = stage == Some(Stage::Current);
+        Ok(Secret { value, version, is_current, stage, created_at, receipt })
     }
 }
 
 /// Opens one version of a secret whose row was checked.
 pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<(SecretValue, Timestamp)> {
-    let stored = stored_version(step, row, version)?;
-    match VersionState::from_number(stored.state)? {
-        VersionState::Destroyed => return Err(Code::VersionDestroyed.into()),
-        VersionState::Enabled if !expired(stored.expires_at, step.now) => {}
-        _ => return Err(Code::VersionUnavailable.into()),
-    }
+    let stored = readable_version(step, row, version)?;
     let value = step.keys.open_value(row.id, version, &stored.value)?;
     Ok((value, Timestamp(stored.created_at)))
+}
+
+/// One version of a secret whose row was checked, if its state lets it be read.
+pub(super) fn readable_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<VersionRow> {
+    let stored = stored_version(step, row, version)?;
+    match VersionState::from_number(stored.state)? {
+        VersionState::Destroyed => Err(Code::VersionDestroyed.into()),
+        VersionState::Enabled if !expired(stored.expires_at, step.now) => Ok(stored),
+        _ => Err(Code::VersionUnavailable.into()),
+    }
 }
 
 /// One version of a secret whose row was checked, in whatever state, and checked.

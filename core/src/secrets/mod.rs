@@ -18,6 +18,7 @@ mod patch;
 mod put;
 mod render;
 mod settings;
+mod stage;
 mod versions;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use put::{Put, PutReply};
 pub use render::Rendered;
 pub(crate) use settings::Settings;
 pub use settings::VersionLimit;
+pub use stage::{Promote, Promoted, Stage};
 pub use versions::{VersionInfo, Versions};
 
 use crate::{

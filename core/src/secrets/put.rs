@@ -23,6 +23,8 @@ pub struct Put {
     description: Option<Description>,
     labels: Option<Labels>,
     max_versions: Option<VersionLimit>,
+    /// As the pending version.
+    pending: bool,
 }
 
 impl Put {
@@ -69,7 +71,7 @@ impl Put {
 /// What became of a put.
 #[derive(Clone, Debug)]
 pub struct PutReply {
-    /// The version that now is current.
+    /// The version that was put.
     pub version: Version,
     /// How many of the oldest versions the secret's limit removed.
     pub removed: u64,
@@ -91,6 +93,26 @@ impl Secrets {
         let ((version, removed), receipt) = self
             .room
             .operate("secret.put", &self.target(), &self.context, move |step| {
+                let path = path.as_ref().map_err(Error::again)?;
+                let planned = plan(step, path, &value, &options, &mut Folders::default())?;
+                step.changes.push(planned.change);
+                step.line = planned.line;
+                Ok((planned.version, planned.removed))
+            })
+            .await?;
+        Ok(PutReply { version, removed, receipt })
+    }
+
+    /// Stores a value as the pending version of a secret that exists: `get` goes on returning the current one, until
+    /// [`Secrets::promote`] moves the two in one step. A version that was pending before is so no longer.
+    ///
+    /// # Errors
+    /// `SecretNotFound`; `VersionsFull` if the limit would then remove the current version; as [`Secrets::put`].
+    pub async fn put_pending(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
+        let (path, value, options) = (self.full(path), Arc::new(value), Put { pending: true, ..options });
+        let ((version, removed), receipt) = self
+            .room
+            .operate("secret.put-pending", &self.target(), &self.context, move |step| {
                 let path = path.as_ref().map_err(Error::again)?;
                 let planned = plan(step, path, &value, &options, &mut Folders::default())?;
                 step.changes.push(planned.change);
@@ -130,22 +152,23 @@ pub(super) fn plan(
     demand_current(options.expected, stored.as_ref().map_or(0, |row| row.current))?;
     let (mut secret, labels, new_folders) = match stored {
         Some(row) => next_row(step, row, options)?,
+        None if options.pending => return Err(Code::SecretNotFound.into()),
         None => first_row(step, path, options, folders)?,
     };
     let (oldest, removed) = keep_to_limit(&mut secret, options)?;
     let mut version = VersionRow {
         secret: secret.id,
-        version: secret.current,
+        version: secret.latest,
         state: VersionState::Enabled.number(),
         created_at: step.now.0,
         expires_at: None,
-        value: step.keys.seal_value(secret.id, secret.current, value, step.random())?,
+        value: step.keys.seal_value(secret.id, secret.latest, value, step.random())?,
         revision: 1,
         mac: [0; 32],
     };
     secret.mac = step.keys.row_mac(&secret)?;
     version.mac = step.keys.row_mac(&version)?;
-    step.version(secret.current);
+    step.version(secret.latest);
     let line = LineFacts {
         object: step.line.object,
         count: (removed > 0).then_some(removed),
@@ -154,7 +177,7 @@ pub(super) fn plan(
         ..LineFacts::default()
     };
     Ok(Planned {
-        version: Version(secret.current),
+        version: Version(secret.latest),
         removed,
         line,
         change: Change::PutSecret(Box::new(PutSecret {
@@ -175,6 +198,10 @@ fn keep_to_limit(secret: &mut SecretRow, options: &Put) -> Result<(Option<u64>, 
     settings.limit = options.max_versions.or(settings.limit);
     let removed = settings.make_room(secret.latest);
     secret.settings = settings.to_stored()?;
+    if secret.current < settings.oldest {
+        return Err(Code::VersionsFull.into());
+    }
+    secret.pending = secret.pending.filter(|pending| *pending >= settings.oldest);
     secret.previous = secret.previous.filter(|previous| *previous >= settings.oldest);
     Ok(((removed > 0).then_some(settings.oldest), removed))
 }
@@ -193,11 +220,17 @@ fn next_row(step: &Step<'_>, row: SecretRow, options: &Put) -> Result<Row> {
     } else {
         (row.meta, None)
     };
+    let (current, pending, previous) = if options.pending {
+        (row.current, Some(version), row.previous)
+    } else {
+        (version, row.pending, Some(row.current))
+    };
     let next = SecretRow {
         meta,
         latest: version,
-        previous: Some(row.current),
-        current: version,
+        current,
+        pending,
+        previous,
         updated_at: step.now.0,
         revision: row.revision + 1,
         ..row

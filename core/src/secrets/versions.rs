@@ -1,6 +1,6 @@
 //! The versions of a secret, without their values.
 
-use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, find, mismatch};
+use super::{Meta, Secrets, Settings, Stage, Version, VersionLimit, VersionState, find, mismatch};
 use crate::{Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
 
 /// One version, without its value.
@@ -12,6 +12,8 @@ pub struct VersionInfo {
     pub state: VersionState,
     /// Whether `get` returns it.
     pub is_current: bool,
+    /// Its stage, if it has one.
+    pub stage: Option<Stage>,
     /// When it was put.
     pub created_at: Timestamp,
     /// When it expires, if it does.
@@ -60,6 +62,7 @@ impl Secrets {
                         version: Version(stored.version),
                         state: VersionState::from_number(stored.state)?,
                         is_current: stored.version == row.current,
+                        stage: Stage::of(stored.version, &row),
                         created_at: Timestamp(stored.created_at),
                         expires_at: stored.expires_at.map(Timestamp),
                     });
