@@ -20,7 +20,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use memchr::memmem;
 use pollster::block_on;
 use sha2::Sha256;
-use strongroom::{Get, Put, Secret, SecretValue, Strongroom};
+use strongroom::{Get, Patch, Put, Secret, SecretValue, Strongroom};
 use strongroom_log::VerifyingKey;
 use xaes_256_gcm::{
     Xaes256Gcm,
@@ -34,6 +34,20 @@ const ALIVE: [u8; 8] = u64::from_be_bytes(*b"srkeyliv").to_ne_bytes();
 /// A value that stands nowhere in the program, so that finding it is finding a copy.
 fn value() -> Vec<u8> {
     (0..48_u8).map(|index| index.wrapping_mul(37) ^ 0x5a).collect()
+}
+
+/// What stands in a JSON value, as a name and as a value, likewise.
+fn word() -> impl Iterator<Item = char> {
+    (0..48_u8).map(|index| char::from(b'a' + index.wrapping_mul(37) % 23))
+}
+
+/// A JSON value with the word, in a text that does not grow while it is made: that would leave copies.
+fn json(before: &str, after: &str) -> SecretValue {
+    let mut text = String::with_capacity(200);
+    text.push_str(before);
+    text.extend(word());
+    text.push_str(after);
+    SecretValue::json(text).unwrap()
 }
 
 #[test]
@@ -60,6 +74,14 @@ fn use_it(room: &Strongroom) -> Secret {
         let got = block_on(acme.secrets().get(&path, Get::current())).unwrap();
         got.value.expose(|bytes| assert_eq!(bytes.len(), value().len()));
     }
+    let config = "app/config".parse().unwrap();
+    block_on(acme.secrets().put(&config, json(r#"{"n":1,"kept":[""#, r#""]}"#), Put::default())).unwrap();
+    let number = SecretValue::json(r#"{"n":2}"#).unwrap();
+    block_on(acme.secrets().patch(&config, number, Patch::default())).unwrap();
+    block_on(acme.secrets().patch(&config, json(r#"{"added":{""#, r#"":"\u00e9"}}"#), Patch::default())).unwrap();
+    let got = block_on(acme.secrets().get(&config, Get::current())).unwrap();
+    got.value.expose(|bytes| assert_eq!(memmem::find_iter(bytes, r#""n":2,"kept":["#).count(), 1));
+    drop(got);
     block_on(acme.audit().show(0, 10)).unwrap();
     block_on(room.admin(common::operator()).create_tenant(&"fresh".parse().unwrap())).unwrap();
     block_on(room.admin(common::operator()).dangerously_export_key(&TENANT.parse().unwrap())).unwrap();
@@ -131,7 +153,11 @@ fn needles(place: &Place) -> Vec<Needle> {
     let rows = select.query_map([], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?))
     });
-    let mut needles = vec![Needle { name: "the value".into(), bytes: value(), cached: true }];
+    let word = word().collect::<String>().into_bytes();
+    let mut needles = vec![
+        Needle { name: "the value".into(), bytes: value(), cached: true },
+        Needle { name: "the word that was patched in".into(), bytes: word, cached: false },
+    ];
     for row in rows.unwrap() {
         let (number, tenant, salt, sealed) = row.unwrap();
         let one: &[u8] = &[0, 0, 0, 1];
@@ -172,7 +198,7 @@ fn needles(place: &Place) -> Vec<Needle> {
             });
         }
     }
-    assert_eq!(needles.len(), 1 + 3 * 6, "sys and two tenants");
+    assert_eq!(needles.len(), 2 + 3 * 6, "sys and two tenants");
     needles
 }
 
