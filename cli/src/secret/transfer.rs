@@ -91,8 +91,9 @@ impl ImportArgs {
 /// Export the current values of a folder and everything below it
 ///
 /// The document can be imported again: JSON, YAML and TOML hold everything but descriptions, labels and older
-/// versions; .env holds neither sub-folders nor binary values. A file is readable by you alone, and appears only
-/// when it is complete. With `-o json` and no --file, the receipt is the last line on stderr.
+/// versions; .env holds neither sub-folders nor binary values. Secrets whose current version is deleted or
+/// destroyed are left out. A file is readable by you alone, and appears only when it is complete. With `-o json`
+/// and no --file, the receipt is the last line on stderr.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
