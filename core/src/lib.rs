@@ -42,6 +42,7 @@ mod keys;
 mod lease;
 mod login;
 mod memory;
+mod metrics;
 mod names;
 mod presence;
 mod profile;
@@ -82,6 +83,7 @@ pub use memory::{
     ARENA_BYTES_DEFAULT, ARENA_BYTES_MAX, ARENA_BYTES_MIN, Arena, KEY_BYTES, LockedKey, Locking, harden_process,
     scrub_stack, scrubbed,
 };
+pub use metrics::{Metrics, TenantTotals, Totals};
 pub use names::{
     Actor, ActorKind, Context, Description, Environment, Folder, LabelName, LabelValue, Labels, Origin, RequestId,
     SecretPath, TenantId,

@@ -140,6 +140,9 @@ pub const LEASE_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 /// Most secrets that are under lease in a process at a time.
 pub const LEASED_SECRETS_MAX: usize = 4_096;
 
+/// Tenants with labels of their own in the metrics.
+pub const METRICS_TENANTS_MAX: usize = 1_000;
+
 /// Most anchors of a deployment.
 pub const ANCHORS_MAX: usize = 8;
 

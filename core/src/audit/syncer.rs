@@ -15,7 +15,12 @@ use super::{
     Written,
     queue::{Answer, Queue},
 };
-use crate::{Code, Error, Result, anchor::Keepers, store::Store};
+use crate::{
+    Code, Error, Result,
+    anchor::Keepers,
+    metrics::{Meter, Timer},
+    store::Store,
+};
 
 /// Answers that wait for a sync.
 pub(super) type Answers = Vec<(Answer, Written)>;
@@ -29,6 +34,7 @@ pub(super) struct Syncer {
 struct Shared {
     store: Arc<dyn Store>,
     anchors: Arc<Keepers>,
+    meter: Arc<Meter>,
     queue: Arc<Queue>,
     waiting: Mutex<Waiting>,
     came: Condvar,
@@ -48,8 +54,12 @@ struct Waiting {
 
 impl Syncer {
     /// Starts the thread, which tells those who keep anchors of every sync.
-    pub(super) fn start(store: Arc<dyn Store>, anchors: Arc<Keepers>, queue: Arc<Queue>) -> Result<Self> {
-        let shared = Arc::new(Shared { store, anchors, queue, waiting: Mutex::default(), came: Condvar::new() });
+    pub(super) fn start(
+        (store, anchors, meter): (Arc<dyn Store>, Arc<Keepers>, Arc<Meter>),
+        queue: Arc<Queue>,
+    ) -> Result<Self> {
+        let (waiting, came) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { store, anchors, meter, queue, waiting, came });
         let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("strongroom-syncer".to_owned())
@@ -107,8 +117,10 @@ impl Shared {
     }
 
     fn sync(&self, answers: Answers) {
+        let timer = Timer::start(&self.meter.sync);
         let synced =
             catch_unwind(AssertUnwindSafe(|| self.store.sync())).unwrap_or_else(|_| Err(Code::Internal.into()));
+        drop(timer);
         match synced {
             Ok(()) => {
                 for (answer, written) in answers {

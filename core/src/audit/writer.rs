@@ -23,6 +23,7 @@ use crate::{
     Code, Error, Result,
     anchor::Keepers,
     memory,
+    metrics::{Meter, Timer},
     store::{Reserve, Store},
 };
 
@@ -39,14 +40,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread, which tells those who keep anchors of every commit.
-    pub(crate) fn start(sequencer: Sequencer, anchors: Arc<Keepers>) -> Result<Self> {
+    pub(crate) fn start(sequencer: Sequencer, anchors: Arc<Keepers>, meter: Arc<Meter>) -> Result<Self> {
         let queue = Arc::new(Queue::default());
         let position_limit = sequencer.position_limit();
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("strongroom-writer".to_owned())
             .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&own), sequencer, anchors)));
+                let ended = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&own), sequencer, anchors, &meter)));
                 // Whatever happened, nobody may wait for a thread that is gone.
                 own.close();
                 while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
@@ -88,8 +89,9 @@ impl Drop for Writer {
     }
 }
 
-fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>) -> Result<()> {
-    let syncer = Syncer::start(sequencer.store(), Arc::clone(&anchors), Arc::clone(&queue))?;
+fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>, meter: &Arc<Meter>) -> Result<()> {
+    let facts = (sequencer.store(), Arc::clone(&anchors), Arc::clone(meter));
+    let syncer = Syncer::start(facts, Arc::clone(&queue))?;
     let mut upkeep = Upkeep::start(sequencer.store())?;
     let mut disk = Disk::new(sequencer.store());
     loop {
@@ -99,7 +101,7 @@ fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>) -> Re
                 anchors.committed();
             }
             Taken::Jobs(jobs) => {
-                commit(&mut sequencer, &mut disk, &syncer, &queue, jobs);
+                commit((&mut sequencer, meter), &mut disk, &syncer, &queue, jobs);
                 upkeep.committed();
             }
             Taken::Idle => upkeep.idle(),
@@ -151,9 +153,18 @@ impl Disk {
     }
 }
 
-fn commit(sequencer: &mut Sequencer, disk: &mut Disk, syncer: &Syncer, queue: &Queue, jobs: Vec<Job>) {
+fn commit(
+    (sequencer, meter): (&mut Sequencer, &Meter),
+    disk: &mut Disk,
+    syncer: &Syncer,
+    queue: &Queue,
+    jobs: Vec<Job>,
+) {
     let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
+    let timer = Timer::start(&meter.commit);
     let outcome = sequencer.commit(&writes);
+    drop(timer);
+    meter.commits.inc();
     match outcome {
         Ok(written) => {
             let answers = jobs.into_iter().map(|job| job.answer).zip(written).collect();

@@ -31,6 +31,20 @@ pub enum Class {
 }
 
 impl Class {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "Absent",
+            Self::Conflict => "Conflict",
+            Self::Invalid => "Invalid",
+            Self::Denied => "Denied",
+            Self::Limited => "Limited",
+            Self::Integrity => "Integrity",
+            Self::Unavailable => "Unavailable",
+            Self::Internal => "Internal",
+        }
+    }
+
     /// The exit code of the command line tool for this class.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -48,7 +62,7 @@ impl Class {
 
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.pad(self.as_str())
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     limits,
     memory::Arena,
+    metrics::Meter,
     room::{LineFacts, Named, Part, Room},
     runtime::block_on,
     store::Snapshot,
@@ -34,6 +35,7 @@ const RECORDED_AT_ONCE: usize = 64;
 /// The leases of a room.
 pub(crate) struct Leases {
     arena: Arc<Arena>,
+    meter: Arc<Meter>,
     told: Mutex<Told>,
     woken: Condvar,
     /// When the last look began: nanoseconds of the steady clock.
@@ -65,9 +67,9 @@ impl Drop for Reservation {
 }
 
 impl Leases {
-    pub(crate) fn new(arena: Arc<Arena>) -> Self {
+    pub(crate) fn new(arena: Arc<Arena>, meter: Arc<Meter>) -> Self {
         let (told, looked_at, secrets) = (Mutex::default(), AtomicU64::new(0), Arc::default());
-        Self { arena, told, woken: Condvar::new(), looked_at, secrets }
+        Self { arena, meter, told, woken: Condvar::new(), looked_at, secrets }
     }
 
     /// Makes room for so many more secrets.
@@ -112,7 +114,10 @@ impl Leases {
         grant.expire(now);
         let checked = nanos(now).saturating_sub(self.looked_at.load(Ordering::Acquire)) <= nanos(UNCHECKED_MAX);
         let read = if checked || grant.has_ended() { grant.read(path) } else { Err(Code::LeaseUnchecked.into()) };
-        if read.is_err() {
+        if read.is_ok() {
+            self.meter.lease_hits.inc();
+        } else {
+            self.meter.lease_misses.inc();
             grant.refused();
         }
         read

@@ -36,6 +36,7 @@ use crate::{
     keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
     lease::Leases,
     memory::{Arena, LockedBytes},
+    metrics::{Meter, Metrics, Timer},
     presence::Presence,
     random::Random,
     readers::Readers,
@@ -82,6 +83,7 @@ pub(crate) struct Room {
     arena: Arc<Arena>,
     keys: KeyCache,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) meter: Arc<Meter>,
     derivations: tokio::sync::Semaphore,
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Checked<(TenantRef, IndexHash), ActorRow>,
@@ -106,6 +108,11 @@ impl Strongroom {
     /// Acts that concern the deployment as a whole, in the name of an operator.
     pub fn admin(&self, context: Context) -> Admin {
         Admin::new(Arc::clone(&self.room), context)
+    }
+
+    /// What this process has counted and timed since it opened the deployment. Not recorded: it says nothing of what is stored.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::new(Arc::clone(&self.room.meter))
     }
 
     /// The key against which the audit log verifies: give it to your auditor.
@@ -174,6 +181,7 @@ impl Room {
         if let Some((number, tenant)) = known
             && let Some(keys) = self.keys.find(tenant)
         {
+            self.meter.key_cache_hits.inc();
             return Ok((number, keys, sys));
         }
         let name_hash = sys.index(IndexKind::Tenant, name.as_str().as_bytes())?;
@@ -237,7 +245,10 @@ impl Room {
             return Ok(keys);
         }
         let seed = self.seed(row)?;
+        self.meter.key_cache_misses.inc();
+        let timer = Timer::start(&self.meter.device);
         let prk = self.device.prf(seed.root.version, seed.prf_input(), Instant::now() + DERIVE_TIMEOUT).await?;
+        drop(timer);
         let keys = Arc::new(self.keys.making_room(|| TenantKeys::unseal(seed, &prk, &row.keyring, &self.arena))?);
         self.keys.insert(Arc::clone(&keys));
         Ok(keys)

@@ -28,6 +28,7 @@ use crate::{
     limits,
     login::Refused,
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
+    metrics::Meter,
     presence::Presence,
     random::{Random, SystemRandom},
     readers::Readers,
@@ -266,6 +267,7 @@ impl Parts {
             origin: origin.clone(),
             root_key: root_key.clone(),
         }));
+        let meter = Arc::new(Meter::new());
         let room = Room {
             deployment: row.deployment,
             origin,
@@ -273,7 +275,7 @@ impl Parts {
             root_key,
             sys: row.sys_ref,
             readers: Readers::start(&store)?,
-            writer: Writer::start(sequencer, Arc::clone(&anchors))?,
+            writer: Writer::start(sequencer, Arc::clone(&anchors), Arc::clone(&meter))?,
             anchors,
             presence,
             home,
@@ -281,7 +283,8 @@ impl Parts {
             keys: KeyCache::new(Arc::<JudgedClock>::clone(&clock), keys_ttl),
             clock,
             random,
-            leases: Arc::new(Leases::new(Arc::clone(&arena))),
+            leases: Arc::new(Leases::new(Arc::clone(&arena), Arc::clone(&meter))),
+            meter,
             arena,
             derivations: tokio::sync::Semaphore::new(DERIVATIONS_MAX),
             names: Mutex::new(HashMap::new()),

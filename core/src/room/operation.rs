@@ -6,7 +6,7 @@
 //! acknowledgement, or a refusal. What turns out to be computed from something that has changed since
 //! is computed again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use strongroom_log::{LineBuilder, LineTemplate, Object, Outcome, RowChange, Who};
 use tokio::sync::oneshot;
@@ -155,8 +155,25 @@ impl Room {
         }
     }
 
-    /// Carries an operation out and records it, whatever comes of it.
+    /// Carries an operation out, records it, whatever comes of it, and counts it.
     pub(crate) async fn operate<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: &'static str,
+        target: &Target,
+        context: &Context,
+        work: impl Fn(&mut Step<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<(T, Receipt)> {
+        let begin = Instant::now();
+        let result = self.carry_out(act, target, context, work).await;
+        let tenant = match target {
+            Target::Sys => None,
+            Target::Tenant(name) => Some(name),
+        };
+        self.meter.operation(act, tenant, begin, &result);
+        result
+    }
+
+    async fn carry_out<T: Send + 'static>(
         self: &Arc<Self>,
         act: &'static str,
         target: &Target,

@@ -95,6 +95,7 @@ impl Secrets {
 pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<(SecretValue, Timestamp)> {
     let stored = readable_version(step, row, version)?;
     let value = step.keys.open_value(row.id, version, &stored.value)?;
+    step.room.meter.opened.inc();
     Ok((value, Timestamp(stored.created_at)))
 }
 

@@ -166,6 +166,10 @@ pub(super) fn plan(
         revision: 1,
         mac: [0; 32],
     };
+    step.room.meter.sealed.inc();
+    if secret.latest > 1 {
+        step.room.meter.rotations.inc();
+    }
     secret.mac = step.keys.row_mac(&secret)?;
     version.mac = step.keys.row_mac(&version)?;
     step.version(secret.latest);
