@@ -30,7 +30,7 @@ fn what_is_generated_is_stored_and_not_shown() {
         }
         assert_eq!(place.json(&["secret", "get", "a"])["kind"], kind, "{args:?}");
     }
-    assert_eq!(place.json(&["secret", "versions", "a"])["versions"].as_array().unwrap().len(), 14);
+    assert_eq!(place.json(&["secret", "versions", "a"])["versions"][0]["version"], 14);
 }
 
 #[test]
