@@ -29,6 +29,7 @@ use ::toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue},
 };
+use toml_parser::{Source, lexer::TokenKind};
 use zeroize::Zeroizing;
 
 use super::{
@@ -55,6 +56,7 @@ use crate::{Error, Result, SecretPath, SecretValue, ValueKind, limits};
 /// ```
 pub fn parse(document: &[u8]) -> Result<Vec<Entry>> {
     let text = text(document)?;
+    demand_shallow(text)?;
     let mut reader = Reader { text, found: Vec::new() };
     let table = DeTable::parse(text).map_err(|error| {
         let line = reader.line(error.span().map_or(0, |span| span.start));
@@ -77,9 +79,37 @@ pub fn parse(document: &[u8]) -> Result<Vec<Entry>> {
     Ok(entries.found)
 }
 
+/// Names of many parts, and tables in tables, make the library's own tables as deep, which it then drops one within the other: a
+/// document of a megabyte would end the process. What passes is never deeper than some hundred.
+fn demand_shallow(text: &str) -> Result<()> {
+    let (mut dots, mut braces) = (0_usize, 0_usize);
+    for token in Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::Dot => dots += 1,
+            TokenKind::LeftCurlyBracket => (dots, braces) = (0, braces + 1),
+            TokenKind::RightCurlyBracket => (dots, braces) = (0, braces.saturating_sub(1)),
+            TokenKind::Equals
+            | TokenKind::Comma
+            | TokenKind::LeftSquareBracket
+            | TokenKind::RightSquareBracket
+            | TokenKind::Comment
+            | TokenKind::Newline => dots = 0,
+            _ => {}
+        }
+        if dots.max(braces) > NESTING_MAX {
+            let line = 1 + newlines(&text[..token.span().start()]);
+            return Err(malformed(line, format_args!("tables are nested deeper than {}", limits::IMPORT_DEPTH_MAX)));
+        }
+    }
+    Ok(())
+}
+
 fn newlines(text: &str) -> usize {
     text.bytes().filter(|&byte| byte == b'\n').count()
 }
+
+/// Dots in one name, or braces within braces, before the document is read at all. The limit itself is checked later.
+const NESTING_MAX: usize = limits::IMPORT_DEPTH_MAX + 4;
 
 struct Reader<'a> {
     text: &'a str,
@@ -331,8 +361,12 @@ mod tests {
         let list = |levels: usize| format!("K = {}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(&list(16)).is_ok());
         assert_eq!(read(&list(17)).unwrap_err().details(), Some("line 1: lists are nested deeper than 16"));
-        let deep =
-            [list(200_000), format!("a = {}", inline(200_000)), dotted(200_000), format!("[{}]", dotted(200_000))];
+        // Names of many parts in tables within tables: neither is very deep, both together are.
+        let (name, ends) = (vec!["a"; 2_000].join("."), "}".repeat(60));
+        let both = format!("a = {}1{ends}", format!("{{{name}=").repeat(60));
+        let header = |levels: usize| format!("[{}]", vec!["a"; levels].join("."));
+        let inline = format!("a = {}", inline(200_000));
+        let deep = [list(200_000), inline, dotted(200_000), header(200_000), header(40_000), both];
         for hostile in deep {
             assert_eq!(read(&hostile).unwrap_err().code(), Code::ImportMalformed);
         }

@@ -81,6 +81,7 @@ fn writing_child() {
     for number in commits + 1.. {
         say(format!("\ntry {number}\n"));
         append(&store, usize::try_from(number % 40).unwrap()).unwrap();
+        store.sync().unwrap();
         say(format!("ack {number}\n"));
         if number.is_multiple_of(50) {
             store.maintain(true).unwrap();
