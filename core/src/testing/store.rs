@@ -42,6 +42,7 @@ pub const CHECKS: &[Check] = &[
     ("a secret is put revision by revision", secrets),
     ("versions are changed together or not at all", changing),
     ("the oldest versions are removed", removing),
+    ("the oldest versions are removed whoever puts, and whatever was undone", removing_in_turns),
     ("labels are replaced or left", labels),
     ("secrets and folders are walked through in order", walking),
     ("folders are found by the one above", folders),
@@ -471,6 +472,34 @@ fn removing(Pair { store, other }: &Pair) {
     let delete = DeleteSecret { tenant: five, id: next.id, revision: 9, folders: Vec::new() };
     done(&**store, &[Change::DeleteSecret(delete)]);
     assert_eq!(store.facts().unwrap().versions, 5);
+}
+
+fn removing_in_turns(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let next = with_versions(&**store, 5);
+    let put = |version: u64| {
+        let secret = SecretRow { revision: version, ..next.clone() };
+        let version_row = Some(version_row(1, version));
+        let put = PutSecret { secret, version: version_row, oldest: Some(version - 4), ..with_none() };
+        [Change::PutSecret(Box::new(put))]
+    };
+    for version in next.revision..next.revision + 40 {
+        let (one, another) = if version % 3 == 0 { (other, store) } else { (store, other) };
+        if version % 4 == 0 {
+            let mut undone = one.begin().unwrap();
+            assert_eq!(undone.apply(&put(version)).unwrap(), Applied::Done);
+        }
+        if version % 5 == 0 {
+            // Together with a change that is stale, it is undone within the transaction.
+            let [change] = put(version);
+            stale(&**one, &[change, Change::CreateTenant(tenant_row(5))]);
+        }
+        done(&**one, &put(version));
+        let mut view = another.snapshot().unwrap();
+        let there: Vec<_> = view.versions(TenantNumber(5), &next).unwrap().iter().map(|row| row.version).collect();
+        assert_eq!(there, (version - 4..=version).rev().collect::<Vec<_>>());
+        assert_eq!(view.versions_astray().unwrap(), 0);
+    }
 }
 
 fn labels(Pair { store, .. }: &Pair) {

@@ -11,6 +11,7 @@ mod fault;
 mod key_index;
 mod maintain;
 mod migrate;
+mod places;
 mod pool;
 #[cfg(unix)]
 mod reserve;
@@ -40,6 +41,7 @@ use self::{
     fault::{Fault, Place},
     maintain::Upkeep,
     migrate::MIGRATIONS,
+    places::Places,
     pool::{Lease, Pool},
     snapshot::{Reading, Session},
     sync::Wal,
@@ -61,6 +63,7 @@ pub struct SqliteStore {
     maintenance: Option<Maintenance>,
     upkeep: Upkeep,
     wal: Wal,
+    places: Places,
     readers: Pool,
     housekeeper: Pool,
     writer: Pool,
@@ -123,6 +126,7 @@ impl SqliteStore {
             maintenance: None,
             upkeep: Upkeep::default(),
             wal: Wal::default(),
+            places: Places::default(),
             readers: pool(&place, READERS_MAX, Role::Still).with(reader),
             housekeeper: never(),
             writer: never(),
@@ -141,6 +145,7 @@ impl SqliteStore {
             maintenance: Some(maintenance),
             upkeep: Upkeep::default(),
             wal: Wal::default(),
+            places: Places::default(),
             readers: pool(&place, READERS_MAX, Role::Reader),
             housekeeper: pool(&place, 1, Role::Housekeeper),
             writer: pool(&place, 1, Role::Writer(maintenance)).with(writer),

@@ -4,7 +4,7 @@
 //! a savepoint takes those back; after an error nothing of the transaction can be committed any more. A
 //! savepoint copies each page that is touched under it, so a change that begins with its guard has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,6 +12,7 @@ use super::{
     SqliteStore,
     connection::{BEGIN_WAIT_MAX, begin_immediate},
     fault::Fault,
+    places::{Placed, Places},
     pool::Lease,
     rows::{number, optional},
     snapshot::{Session, chain},
@@ -39,6 +40,7 @@ pub(super) struct Writing {
 impl<'s> Session<'s, Writing> {
     pub(super) fn begin(store: &'s SqliteStore, lease: Lease<'s>) -> Result<Self> {
         begin_immediate(&lease, BEGIN_WAIT_MAX).map_err(|fault| store.place.blame(fault))?;
+        store.places.begin();
         Ok(Self { store, lease, mode: Writing { broken: false } })
     }
 
@@ -60,9 +62,10 @@ impl<'s> Session<'s, Writing> {
 
 impl Transaction for Session<'_, Writing> {
     fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
+        let places = &self.store.places;
         self.write(|db| match changes {
-            [change] if guard_comes_first(change) => apply(db, change),
-            changes => all_or_none(db, changes),
+            [change] if guard_comes_first(change) => apply(db, places, change),
+            changes => all_or_none(db, places, changes),
         })
     }
 
@@ -125,7 +128,9 @@ impl Transaction for Session<'_, Writing> {
 
     fn commit(self: Box<Self>) -> Result<()> {
         self.check()?;
-        execute(&self.lease, "COMMIT").map_err(|fault| self.store.place.blame(fault))
+        execute(&self.lease, "COMMIT").map_err(|fault| self.store.place.blame(fault))?;
+        self.store.places.committed();
+        Ok(())
     }
 }
 
@@ -149,11 +154,12 @@ fn guard_comes_first(change: &Change) -> bool {
 }
 
 /// Applies changes in turn, and takes them all back if one of them is stale.
-fn all_or_none(db: &Connection, changes: &[Change]) -> Result<Applied, Fault> {
+fn all_or_none(db: &Connection, places: &Places, changes: &[Change]) -> Result<Applied, Fault> {
     execute(db, "SAVEPOINT work")?;
     for change in changes {
-        if apply(db, change)? == Applied::Stale {
+        if apply(db, places, change)? == Applied::Stale {
             execute(db, "ROLLBACK TO work")?;
+            places.forget();
             execute(db, "RELEASE work")?;
             return Ok(Applied::Stale);
         }
@@ -167,13 +173,13 @@ fn before(revision: u64) -> Result<i64, Fault> {
     number(revision)?.checked_sub(1).filter(|before| *before >= 0).ok_or_else(|| Fault::internal("revision 0"))
 }
 
-fn apply(db: &Connection, change: &Change) -> Result<Applied, Fault> {
+fn apply(db: &Connection, places: &Places, change: &Change) -> Result<Applied, Fault> {
     match change {
         Change::CreateDeployment(row) => create_deployment(db, row),
         Change::UpdateDeployment(row) => update_deployment(db, row),
         Change::CreateTenant(row) => create_tenant(db, row),
         Change::UpdateTenant(row) => update_tenant(db, row),
-        Change::PutSecret(put) => put_secret(db, put),
+        Change::PutSecret(put) => put_secret(db, places, put),
         Change::DeleteSecret(delete) => delete_secret(db, delete),
         Change::CreateActor(tenant, row) => create_actor(db, *tenant, row),
         Change::OpenIntent(row) => open_intent(db, row),
@@ -277,7 +283,7 @@ fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
     ))
 }
 
-fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
+fn put_secret(db: &Connection, known: &Places, put: &PutSecret) -> Result<Applied, Fault> {
     let PutSecret { tenant, secret, version, changed, oldest, labels, folders } = put;
     if version.iter().chain(changed).any(|version| version.secret != secret.id) {
         return Err(Fault::internal("the version of another secret"));
@@ -288,6 +294,7 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
         && add_version(db, *tenant, secret, version)?
     {
         let seq = db.last_insert_rowid();
+        known.added(&secret.id, number(version.version)?, seq);
         if put_secret_row(db, *tenant, secret, Some(seq))? == Applied::Stale {
             return Err(Fault::internal("a secret's row changed within a transaction"));
         }
@@ -299,13 +306,14 @@ fn put_secret(db: &Connection, put: &PutSecret) -> Result<Applied, Fault> {
         }
         if let (Some(seq), Some(version)) = (seq, version) {
             insert_version(db, *tenant, seq, before, version)?;
+            known.added(&secret.id, number(version.version)?, seq);
         }
     }
     for (seq, row) in places.into_iter().zip(changed) {
         change_version(db, seq, row)?;
     }
     if let Some(oldest) = oldest {
-        remove_versions(db, *tenant, secret, *oldest)?;
+        remove_versions(db, known, *tenant, secret, *oldest)?;
     }
     if let Some(labels) = labels {
         let id = &secret.id.as_bytes()[..];
@@ -484,23 +492,54 @@ fn change_version(db: &Connection, seq: i64, row: &VersionRow) -> Result<(), Fau
     exactly_one(rows, "version")
 }
 
-/// Walks from the newest version to the oldest that stays, step by step: a recursive query halves the rate of puts. What
-/// comes before that is no longer there, which ends the chain.
-fn remove_versions(db: &Connection, tenant: TenantNumber, secret: &SecretRow, oldest: u64) -> Result<(), Fault> {
+/// Removes the versions below the oldest that stays: by what is known of their places or, if that is not so any more, by
+/// walking to the end.
+fn remove_versions(
+    db: &Connection,
+    known: &Places,
+    tenant: TenantNumber,
+    secret: &SecretRow,
+    oldest: u64,
+) -> Result<(), Fault> {
     let (id, oldest) = (&secret.id.as_bytes()[..], number(oldest)?);
+    let mut delete = db.prepare_cached(
+        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 AND version = ?4",
+    )?;
+    if let Some(below) = known.take_below(&secret.id, oldest) {
+        let mut all = !below.is_empty();
+        for (version, seq) in below {
+            all &= delete.execute(params![seq, tenant.0, id, version])? == 1;
+        }
+        if all {
+            return Ok(());
+        }
+    }
+    let mut left = VecDeque::new();
+    for (version, seq) in walk(db, tenant, secret)? {
+        if version < oldest {
+            delete.execute(params![seq, tenant.0, id, version])?;
+        } else {
+            left.push_front((version, seq));
+        }
+    }
+    known.remember(secret.id, left);
+    Ok(())
+}
+
+/// The versions of a secret that are there, the newest first, step by step: a recursive query halves the rate of puts. What
+/// comes before one that is no longer there is not there either.
+fn walk(db: &Connection, tenant: TenantNumber, secret: &SecretRow) -> Result<Vec<Placed>, Fault> {
     let mut select = db
         .prepare_cached("SELECT before, version FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3")?;
-    let mut delete = db.prepare_cached("DELETE FROM secret_versions WHERE seq = ?1")?;
-    let mut at = newest(db, tenant, &secret.id)?;
+    let (mut at, mut found) = (newest(db, tenant, &secret.id)?, Vec::new());
     while let Some(seq) = at {
+        let id = &secret.id.as_bytes()[..];
         let row = select.query_row(params![seq, tenant.0, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((before, version)): Option<(Option<i64>, i64)> = row else { break };
-        if version < oldest {
-            delete.execute([seq])?;
-        }
+        found.push((version, seq));
         at = before.filter(|before| *before < seq);
     }
-    Ok(())
+    Ok(found)
 }
 
 fn ensure_folder(db: &Connection, tenant: TenantNumber, row: &FolderRow) -> Result<(), Fault> {
