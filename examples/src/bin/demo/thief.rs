@@ -249,12 +249,14 @@ fn flip_a_bit(thief: &Connection, _: &Loot) -> rusqlite::Result<()> {
     thief.execute("UPDATE audit SET line = ?2 WHERE seq = ?1", params![seq, line]).map(drop)
 }
 
-/// A copy of a data folder that nobody writes to.
+/// A copy of a data folder that nobody writes to; without its folder of processes, which mean nothing elsewhere.
 pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        fs::copy(entry.path(), to.join(entry.file_name()))?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
     }
     Ok(())
 }
