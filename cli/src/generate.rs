@@ -1,6 +1,5 @@
 //! `generate`: values that are made where they are stored.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde::Serialize;
 use strongroom::{
@@ -240,15 +239,7 @@ fn reply(
         Ok(json)
     };
     let Some(secret) = shown else { return write(None, 0) };
-    secret.value.expose(|bytes| {
-        let mut encoded = Zeroizing::new(vec![0; bytes.len().div_ceil(3) * 4]);
-        let (encoding, value) = match std::str::from_utf8(bytes) {
-            Ok(text) if secret.value.kind() != ValueKind::Binary => ("utf-8", text),
-            _ => {
-                let length = STANDARD.encode_slice(bytes, &mut encoded).map_err(output::internal)?;
-                ("base64", std::str::from_utf8(&encoded[..length]).map_err(output::internal)?)
-            }
-        };
+    output::encoded(&secret.value, |encoding, value| {
         write(Some(Shown { encoding, value, receipt: (&secret.receipt).into() }), value.len())
     })
 }

@@ -6,9 +6,11 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{ValueEnum, builder::styling};
 use serde::Serialize;
-use strongroom::{Receipt, Timestamp};
+use strongroom::{Receipt, SecretValue, Timestamp, ValueKind};
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -185,4 +187,19 @@ impl Table {
 /// Counts things: `1 secret`, `2 secrets`.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// A value as JSON can have it, and in which encoding: text as it is, anything else in base64. The copy is wiped.
+pub(crate) fn encoded<R>(
+    value: &SecretValue,
+    write: impl FnOnce(&'static str, &str) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    value.expose(|bytes| {
+        if let (Ok(text), false) = (std::str::from_utf8(bytes), value.kind() == ValueKind::Binary) {
+            return write("utf-8", text);
+        }
+        let mut encoded = Zeroizing::new(vec![0; bytes.len().div_ceil(3) * 4]);
+        let length = STANDARD.encode_slice(bytes, &mut encoded).map_err(internal)?;
+        write("base64", std::str::from_utf8(&encoded[..length]).map_err(internal)?)
+    })
 }

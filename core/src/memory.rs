@@ -22,7 +22,7 @@ use std::{
     },
 };
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::{Code, Error, Result};
 
@@ -242,47 +242,6 @@ impl Drop for LockedKey {
 impl fmt::Debug for LockedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LockedKey").finish_non_exhaustive()
-    }
-}
-
-/// Bytes of any length in locked memory, in as many slots as they take: twice their length of the arena.
-pub(crate) struct LockedBytes {
-    pieces: Vec<LockedKey>,
-    bytes: usize,
-}
-
-impl LockedBytes {
-    /// Copies bytes into the arena.
-    ///
-    /// # Errors
-    /// [`Code::MemoryFull`] when not enough slots are free; [`Code::Closed`] in a forked child.
-    pub(crate) fn copy_of(arena: &Arc<Arena>, bytes: &[u8]) -> Result<Self> {
-        let piece = |piece: &[u8]| {
-            arena.alloc_key(|place| {
-                place[..piece.len()].copy_from_slice(piece);
-                Ok(())
-            })
-        };
-        Ok(Self { pieces: bytes.chunks(KEY_BYTES).map(piece).collect::<Result<_>>()?, bytes: bytes.len() })
-    }
-
-    /// Copies them out, into a buffer that is wiped when dropped.
-    ///
-    /// # Errors
-    /// [`Code::Closed`] in a forked child, where the memory is empty.
-    pub(crate) fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes));
-        for piece in &self.pieces {
-            let left = (self.bytes - bytes.len()).min(KEY_BYTES);
-            bytes.extend_from_slice(&piece.expose_key()?[..left]);
-        }
-        Ok(bytes)
-    }
-}
-
-impl fmt::Debug for LockedBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockedBytes").field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
 

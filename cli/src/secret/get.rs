@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use serde::Serialize;
 use strongroom::{Get, Secret, SecretPath, Stage, ValueKind, Version};
@@ -83,15 +82,7 @@ impl GetArgs {
 
 /// The reply in JSON, in a buffer that is wiped and never grows.
 fn reply(path: &SecretPath, secret: &Secret) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    secret.value.expose(|bytes| {
-        let mut encoded = Zeroizing::new(vec![0; bytes.len().div_ceil(3) * 4]);
-        let (encoding, value) = match std::str::from_utf8(bytes) {
-            Ok(text) if secret.value.kind() != ValueKind::Binary => ("utf-8", text),
-            _ => {
-                let length = STANDARD.encode_slice(bytes, &mut encoded).map_err(output::internal)?;
-                ("base64", std::str::from_utf8(&encoded[..length]).map_err(output::internal)?)
-            }
-        };
+    output::encoded(&secret.value, |encoding, value| {
         let reply = Reply {
             path: path.as_str(),
             version: secret.version.0,

@@ -55,7 +55,9 @@ struct Waiting {
 impl Syncer {
     /// Starts the thread, which tells those who keep anchors of every sync.
     pub(super) fn start(
-        (store, anchors, meter): (Arc<dyn Store>, Arc<Keepers>, Arc<Meter>),
+        store: Arc<dyn Store>,
+        anchors: Arc<Keepers>,
+        meter: Arc<Meter>,
         queue: Arc<Queue>,
     ) -> Result<Self> {
         let (waiting, came) = (Mutex::default(), Condvar::new());

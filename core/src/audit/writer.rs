@@ -90,8 +90,7 @@ impl Drop for Writer {
 }
 
 fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>, meter: &Arc<Meter>) -> Result<()> {
-    let facts = (sequencer.store(), Arc::clone(&anchors), Arc::clone(meter));
-    let syncer = Syncer::start(facts, Arc::clone(&queue))?;
+    let syncer = Syncer::start(sequencer.store(), Arc::clone(&anchors), Arc::clone(meter), Arc::clone(&queue))?;
     let mut upkeep = Upkeep::start(sequencer.store())?;
     let mut disk = Disk::new(sequencer.store());
     loop {
@@ -101,7 +100,7 @@ fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>, meter
                 anchors.committed();
             }
             Taken::Jobs(jobs) => {
-                commit((&mut sequencer, meter), &mut disk, &syncer, &queue, jobs);
+                commit(&mut sequencer, meter, &mut disk, &syncer, &queue, jobs);
                 upkeep.committed();
             }
             Taken::Idle => upkeep.idle(),
@@ -153,20 +152,14 @@ impl Disk {
     }
 }
 
-fn commit(
-    (sequencer, meter): (&mut Sequencer, &Meter),
-    disk: &mut Disk,
-    syncer: &Syncer,
-    queue: &Queue,
-    jobs: Vec<Job>,
-) {
+fn commit(sequencer: &mut Sequencer, meter: &Meter, disk: &mut Disk, syncer: &Syncer, queue: &Queue, jobs: Vec<Job>) {
     let writes: Vec<&Write> = jobs.iter().map(|job| &job.write).collect();
     let timer = Timer::start(&meter.commit);
     let outcome = sequencer.commit(&writes);
     drop(timer);
-    meter.commits.inc();
     match outcome {
         Ok(written) => {
+            meter.commits.inc();
             let answers = jobs.into_iter().map(|job| job.answer).zip(written).collect();
             syncer.push(answers, queue.is_empty());
         }

@@ -10,12 +10,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{LeaseCounts, LeaseLimits, Reservation};
+use super::{LeaseCounts, LeaseLimits, LockedBytes, Reservation};
 use crate::{
     Code, Context, RequestId, Result, SecretPath, SecretValue, ValueKind, Version,
     audit::Receipt,
     keys::IndexHash,
-    memory::LockedBytes,
     room::{Named, Target},
     secrets::VersionState,
     store::{Snapshot, TenantNumber},
@@ -166,13 +165,12 @@ impl Grant {
             Some(path) => values.binary_search_by(|held| held.path.cmp(path)).ok().map(|at| &values[at]),
         };
         let found = found.ok_or(Code::SecretNotFound)?;
-        let bytes = found.value.to_bytes()?;
         take(&self.reads, 1, self.limits.reads)?;
-        if let Err(error) = take(&self.bytes, bytes.len() as u64, self.limits.bytes) {
+        if let Err(error) = take(&self.bytes, found.value.len() as u64, self.limits.bytes) {
             self.reads.fetch_sub(1, Ordering::AcqRel);
             return Err(error);
         }
-        Ok(SecretValue::checked_before(found.kind, bytes))
+        Ok(SecretValue::checked_before(found.kind, found.value.to_bytes()?))
     }
 
     fn why_ended(&self) -> Code {

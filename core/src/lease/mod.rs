@@ -8,11 +8,13 @@
 //! Whatever changes the secret, in this process or another, ends the lease within a second: a thread looks for
 //! changes, and where it could not look for a second nothing is read. In a forked child every lease is void.
 
+mod bytes;
 mod grant;
 mod keeper;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use bytes::LockedBytes;
 pub(crate) use grant::{Grant, Held, Opened};
 pub(crate) use keeper::{Leases, Reservation};
 

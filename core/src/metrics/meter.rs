@@ -119,7 +119,7 @@ impl Meter {
             ("secrets_retrieved", "Secrets whose value was given out by a get", meter.retrieved.clone()),
             ("strongroom_values_sealed", "Values sealed", meter.sealed.clone()),
             ("strongroom_values_opened", "Values opened", meter.opened.clone()),
-            ("strongroom_rotations", "Puts of a secret that was there already", meter.rotations.clone()),
+            ("strongroom_rotations", "Values sealed for a secret that was there already", meter.rotations.clone()),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter);

@@ -25,11 +25,11 @@ pub struct Totals {
     pub allowed: u64,
     /// Operations that were refused.
     pub refused: u64,
-    /// Values that were sealed.
+    /// Values that were sealed; a put that another overtook seals again.
     pub sealed: u64,
     /// Values that were opened.
     pub opened: u64,
-    /// Puts of a secret that was there already.
+    /// Values sealed for a secret that was there already.
     pub rotations: u64,
     /// Times that a tenant's keys were in the cache.
     pub key_cache_hits: u64,

@@ -94,9 +94,14 @@ impl Secrets {
 /// Opens one version of a secret whose row was checked.
 pub(super) fn open_version(step: &mut Step<'_>, row: &SecretRow, version: u64) -> Result<(SecretValue, Timestamp)> {
     let stored = readable_version(step, row, version)?;
-    let value = step.keys.open_value(row.id, version, &stored.value)?;
+    Ok((open_stored(step, &stored)?, Timestamp(stored.created_at)))
+}
+
+/// The value of a version that may be read.
+pub(super) fn open_stored(step: &Step<'_>, stored: &VersionRow) -> Result<SecretValue> {
+    let value = step.keys.open_value(stored.secret, stored.version, &stored.value)?;
     step.room.meter.opened.inc();
-    Ok((value, Timestamp(stored.created_at)))
+    Ok(value)
 }
 
 /// One version of a secret whose row was checked, if its state lets it be read.

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Secrets, Version, VersionState, expired, export::below, find, get::open_version};
+use super::{
+    Secrets, Version,
+    export::below,
+    find,
+    get::{open_stored, readable_version},
+};
 use crate::{
     Code, Error, Folder, FolderLease, Lease, LeaseLimits, RequestId, Result, SecretPath, TenantSettings,
     audit::Receipt,
@@ -127,9 +132,8 @@ fn hold(step: &mut Step<'_>, path: &SecretPath, shown: SecretPath) -> Result<Opt
     if !row.enabled {
         return Ok(None);
     }
-    let (value, _) = open_version(step, &row, row.current)?;
-    let stored = step.snapshot.version(step.tenant.number, &row, row.current)?.ok_or(Code::Integrity)?;
-    debug_assert!(stored.state == VersionState::Enabled.number() && !expired(stored.expires_at, step.now));
+    let stored = readable_version(step, &row, row.current)?;
+    let value = open_stored(step, &stored)?;
     let held = Held {
         path: shown,
         name_hash: row.name_hash,

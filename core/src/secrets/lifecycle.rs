@@ -149,14 +149,6 @@ fn change(
     step.line = LineFacts { count: step.line.count, ..own };
     step.parts.extend(lines.into_iter().map(|line| Part { act: name, line, elsewhere: None }));
     let numbers = changed.iter().map(|version| Version(version.version)).collect();
-    step.changes.push(Change::PutSecret(Box::new(PutSecret {
-        tenant: step.tenant.number,
-        secret,
-        version: None,
-        changed,
-        oldest: None,
-        labels: None,
-        folders: Vec::new(),
-    })));
+    step.changes.push(Change::PutSecret(Box::new(PutSecret::of_row(step.tenant.number, secret, changed))));
     Ok(numbers)
 }

@@ -143,15 +143,7 @@ impl Secrets {
                 };
                 next.mac = step.keys.row_mac(&next)?;
                 step.line.row = Some(change_of(&next));
-                step.changes.push(Change::PutSecret(Box::new(PutSecret {
-                    tenant: step.tenant.number,
-                    secret: next,
-                    version: None,
-                    changed: Vec::new(),
-                    oldest: None,
-                    labels: None,
-                    folders: Vec::new(),
-                })));
+                step.changes.push(Change::PutSecret(Box::new(PutSecret::of_row(step.tenant.number, next, Vec::new()))));
                 Ok((Version(version), Version(before)))
             })
             .await?;

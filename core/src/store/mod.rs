@@ -238,6 +238,13 @@ pub struct PutSecret {
     pub folders: Vec<FolderRow>,
 }
 
+impl PutSecret {
+    /// A change of the row, and of versions that are there; nothing is added or removed.
+    pub(crate) fn of_row(tenant: TenantNumber, secret: SecretRow, changed: Vec<VersionRow>) -> Self {
+        Self { tenant, secret, version: None, changed, oldest: None, labels: None, folders: Vec::new() }
+    }
+}
+
 /// See [`Change::DeleteSecret`].
 #[derive(Debug)]
 pub struct DeleteSecret {

@@ -362,15 +362,8 @@ mod tests {
     use crate::Code;
     use ValueKind::{Binary, Json, Text};
 
-    /// Path, kind, bytes and line.
-    type Found = (String, ValueKind, Vec<u8>, usize);
-
-    fn read(document: &str) -> Result<Vec<Found>> {
-        let entries = parse(document.as_bytes())?;
-        Ok(entries
-            .iter()
-            .map(|e| (e.path.to_string(), e.value.kind(), e.value.expose(<[u8]>::to_vec), e.line))
-            .collect())
+    fn read(document: &str) -> Result<Vec<testing::Found>> {
+        testing::read(document, parse)
     }
 
     fn nested(levels: usize, inner: &str) -> String {

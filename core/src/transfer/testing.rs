@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Code, Error, SecretPath, SecretValue};
+use super::Entry;
+use crate::{Code, Error, Result, SecretPath, SecretValue, ValueKind};
 
 /// SplitMix64: enough to vary test input, and the same on every machine.
 pub(super) struct Random(u64);
@@ -28,6 +29,15 @@ impl Random {
     pub(super) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }
+}
+
+/// Path, kind, bytes and line.
+pub(super) type Found = (String, ValueKind, Vec<u8>, usize);
+
+/// What a reader finds.
+pub(super) fn read(document: &str, parse: impl Fn(&[u8]) -> Result<Vec<Entry>>) -> Result<Vec<Found>> {
+    let found = |e: &Entry| (e.path.to_string(), e.value.kind(), e.value.expose(<[u8]>::to_vec), e.line);
+    Ok(parse(document.as_bytes())?.iter().map(found).collect())
 }
 
 /// Runs a test for so many seeds, from `STRONGROOM_TEST_SEED` or 0 on.
