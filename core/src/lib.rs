@@ -85,8 +85,8 @@ pub use memory::{
 };
 pub use metrics::{Metrics, TenantTotals, Totals};
 pub use names::{
-    Actor, ActorKind, Context, Description, Environment, Folder, LabelName, LabelValue, Labels, Origin, RequestId,
-    SecretPath, TenantId,
+    Actor, ActorKind, Context, Description, Environment, Folder, LabelName, LabelValue, Labels, Origin, Owner,
+    RequestId, SecretPath, TenantId,
 };
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
 pub use random::{Random, SystemRandom};
@@ -96,8 +96,9 @@ pub use room::{
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
-    After, Delete, Deleted, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import, ImportEntry,
-    Imported, Meta, Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Secret, Secrets, Stage, Version,
-    VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
+    After, Delete, Deleted, Described, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import,
+    ImportEntry, Imported, Meta, Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Revision, RotationInterval,
+    Secret, SecretType, Secrets, Stage, Update, Updated, Version, VersionInfo, VersionLimit, VersionState, Versions,
+    VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

@@ -48,6 +48,15 @@ pub const LABEL_NAME_BYTES_MAX: usize = 63;
 /// Longest value of a label, in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 255;
 
+/// Longest owner, in bytes.
+pub const OWNER_BYTES_MAX: usize = 255;
+
+/// Shortest interval after which a secret is due for rotation, in seconds.
+pub const ROTATION_SECONDS_MIN: u64 = 60;
+
+/// Longest interval after which a secret is due for rotation, in days.
+pub const ROTATION_DAYS_MAX: u64 = 3_650;
+
 /// Most entries directly in one folder, secrets and sub-folders together: they are sorted in memory.
 pub const FOLDER_ENTRIES_MAX: usize = 10_000;
 
@@ -164,6 +173,8 @@ mod tests {
             (Code::VersionLimitInvalid, [1, usize::try_from(VERSIONS_MAX).expect("small")]),
             (Code::PatchInvalid, [PATCH_DEPTH_MAX, PATCH_DEPTH_MAX]),
             (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
+            (Code::OwnerInvalid, [OWNER_BYTES_MAX, OWNER_BYTES_MAX]),
+            (Code::RotationInvalid, [ROTATION_SECONDS_MIN as usize / 60, ROTATION_DAYS_MAX as usize]),
             (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
             (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),
             (Code::ImportTooLarge, [IMPORT_ENTRIES_MAX, IMPORT_BYTES_MAX / (1024 * 1024)]),

@@ -195,6 +195,11 @@ impl Corpus {
             ),
             ("merge_patch", "names", "{\"\\u0061\":1, \"\\n\": {}}\0{\"a\": null, \"\\u000a\": {\"\u{e9}\": 2.0}}"),
             ("meta", "none", "{\"description\":\"\",\"labels\":{}}"),
+            (
+                "meta",
+                "attributes",
+                r#"{"description":"","labels":{},"not_after":[[1,2],[9,3]],"owner":"web","rotate_seconds":60,"type":"certificate"}"#,
+            ),
             ("names", "path", "prod/db/password"),
             ("names", "folder", "prod/db/"),
             ("names", "tenant", "acme-corp"),

@@ -17,8 +17,9 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Patch, Promote, Put, Query, Receipt, Recovery, RequestId,
-    Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Version,
+    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
+    RequestId, Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Update,
+    Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -149,6 +150,14 @@ operations! {
     "secret.get" get (Acme, [])
         done |on| Ok(on.secrets.get(&path("app/key"), Get::current()).await?.receipt);
         refused |on| Ok(on.secrets.get(&path("app/key"), Get::version(Version(7))).await?.receipt) => VersionNotFound;
+    "secret.describe" describe (Acme, [])
+        done |on| Ok(on.secrets.describe(&path("app/key")).await?.receipt);
+        refused |on| Ok(on.secrets.describe(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.update" update (Acme, [])
+        done |on| Ok(on.secrets.update(&path("app/key"), Update::default().owner(owner("web"))).await?.receipt);
+        refused |on| {
+            Ok(on.secrets.update(&path("app/key"), Update::default().expect(Version(7))).await?.receipt)
+        } => SecretConflict;
     "secret.list" list (Acme, [])
         done |on| Ok(on.secrets.list(&folder("app"), After::start(), 10).await?.receipt);
         refused |on| with_a_row_changed(on, "secrets", async || {
@@ -670,6 +679,10 @@ fn key_pair() -> Generate {
 
 fn json(value: &str) -> SecretValue {
     SecretValue::json(value).unwrap()
+}
+
+fn owner(text: &str) -> Owner {
+    text.parse().unwrap()
 }
 
 fn path(text: &str) -> SecretPath {

@@ -1,13 +1,16 @@
-//! `secret`: put, patch, promote, get, list, versions, delete, undelete, destroy, import and export.
+//! `secret`: put, patch, promote, get, show, update, list, versions, delete, undelete, destroy, import and export.
 
+mod about;
 mod delete;
 mod get;
 mod lifecycle;
 mod list;
 mod patch;
 pub(crate) mod put;
+mod show;
 mod stage;
 mod transfer;
+mod update;
 mod versions;
 
 use std::path::Path;
@@ -24,6 +27,8 @@ pub(crate) enum SecretCommand {
     Patch(patch::PatchArgs),
     Promote(stage::PromoteArgs),
     Get(get::GetArgs),
+    Show(show::ShowArgs),
+    Update(update::UpdateArgs),
     List(list::ListArgs),
     Versions(versions::VersionsArgs),
     Delete(delete::DeleteArgs),
@@ -40,6 +45,8 @@ impl SecretCommand {
             Self::Patch(patch) => patch.carry_out(app),
             Self::Promote(promote) => promote.carry_out(app),
             Self::Get(get) => get.carry_out(app),
+            Self::Show(show) => show.carry_out(app),
+            Self::Update(update) => update.carry_out(app),
             Self::List(list) => list.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),
             Self::Delete(delete) => delete.carry_out(app),

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use strongroom::{Code, Error, Labels, Put, PutReply, SecretPath, ValueKind, Version, VersionLimit};
+use strongroom::{Put, PutReply, SecretPath, ValueKind, Version};
 
+use super::about::About;
 use crate::{
     app::App,
     failure::Failure,
@@ -23,7 +24,9 @@ use crate::{
 Examples:
   strongroom secret put prod/db/password                        # asks, without showing it
   pwgen -s 32 1 | strongroom secret put prod/db/password
-  strongroom secret put prod/tls/key --file key.pem --label owner=web --description 'for www'
+  strongroom secret put prod/tls/key --file key.pem --label tier=web --description 'for www'
+  strongroom secret put prod/tls/cert --file cert.pem --type certificate --owner web
+  strongroom secret put prod/db/password --type database-password --rotate-every 14d
   strongroom secret put prod/db/config --json < config.json
   strongroom secret put prod/db/password --expect 0             # only if there is none yet
   strongroom secret put prod/db/password --stage pending        # until `secret promote prod/db/password`
@@ -56,15 +59,8 @@ pub(crate) struct How {
     /// Only if this is the current version; 0: only if there is none yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
-    /// What it is for, one line [default: as it was]
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// How many versions to keep, 1 to 1000; the oldest ones beyond that are removed for ever [default: as it was, 10 at first]
-    #[arg(long, value_name = "VERSIONS")]
-    max_versions: Option<u64>,
-    /// A label; may be given several times, and replaces all there were [default: as they were]
-    #[arg(long, value_name = "NAME=VALUE")]
-    label: Vec<String>,
+    #[command(flatten)]
+    about: About,
 }
 
 /// The stages that a new value can have.
@@ -115,16 +111,24 @@ impl How {
         if let Some(version) = self.expect {
             put = put.expect(Version(version));
         }
-        if let Some(versions) = self.max_versions {
-            put = put.max_versions(VersionLimit::new(versions)?);
+        let said = self.about.said()?;
+        if let Some(limit) = said.max_versions {
+            put = put.max_versions(limit);
         }
-        if let Some(text) = &self.description {
-            put = put.description(text.parse()?);
+        if let Some(description) = said.description {
+            put = put.description(description);
         }
-        if !self.label.is_empty() {
-            let pairs: Option<Vec<_>> = self.label.iter().map(|label| label.split_once('=')).collect();
-            let pairs = pairs.ok_or_else(|| Error::new(Code::LabelInvalid).detail("a label is given as NAME=VALUE"))?;
-            put = put.labels(Labels::parse(pairs)?);
+        if let Some(labels) = said.labels {
+            put = put.labels(labels);
+        }
+        if let Some(secret_type) = said.secret_type {
+            put = put.secret_type(secret_type);
+        }
+        if let Some(owner) = said.owner {
+            put = put.owner(owner);
+        }
+        if let Some(interval) = said.rotation_interval {
+            put = put.rotation_interval(interval);
         }
         Ok(put)
     }

@@ -58,6 +58,10 @@ codes! {
     PatchUnsuitable "SR-SECRET-PATCH-UNSUITABLE" Invalid "the value cannot be patched: it is not JSON, or has a name twice in one object" "put the whole value with `strongroom secret put --json`";
     PathInvalid "SR-PATH-INVALID" Invalid "the path is not valid" "use 1 to 255 bytes, at most 16 segments of [A-Za-z0-9_.-] separated by /; a segment is never empty and never just one or two dots";
     LabelInvalid "SR-LABEL-INVALID" Invalid "a label or description is not valid" "use at most 64 labels; names of 1 to 63 bytes of [A-Za-z0-9_.-], values and descriptions without control characters within their limits";
+    SecretTypeInvalid "SR-SECRET-TYPE-INVALID" Invalid "there is no such type of secret" "use generic, database-password, api-key, certificate, token or ssh-key";
+    OwnerInvalid "SR-SECRET-OWNER-INVALID" Invalid "the owner is not valid" "use at most 255 bytes without control characters";
+    RotationInvalid "SR-SECRET-ROTATION-INVALID" Invalid "the rotation interval is not valid or outside its bounds" "use 1 minute to 3,650 days, such as 12h or 30d, or never, or default for what is recommended for the type";
+    CertificateInvalid "SR-SECRET-CERTIFICATE-INVALID" Invalid "the secret is a certificate, and the value is none" "give an X.509 certificate in PEM or DER, or give the secret another type with --type";
     EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";
     FolderFull "SR-FOLDER-FULL" Limited "the folder holds the most entries allowed" "spread the secrets over sub-folders; a folder holds 10,000 entries";
     CursorInvalid "SR-CURSOR-INVALID" Invalid "the page cursor is not one of ours" "start the listing again without a cursor";

@@ -22,6 +22,10 @@ pub enum IndexKind {
     Actor,
     /// A tenant's name, under the index key of `sys`.
     Tenant,
+    /// The word for a secret's type.
+    SecretType,
+    /// Who answers for a secret.
+    Owner,
 }
 
 impl IndexKind {
@@ -33,6 +37,8 @@ impl IndexKind {
             Self::Label => "label",
             Self::Actor => "actor",
             Self::Tenant => "tenant",
+            Self::SecretType => "secret-type",
+            Self::Owner => "owner",
         }
     }
 }

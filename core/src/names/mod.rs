@@ -11,6 +11,7 @@ mod environment;
 mod folder;
 mod labels;
 mod origin;
+mod owner;
 mod path;
 mod segment;
 mod tenant;
@@ -22,6 +23,7 @@ pub use environment::Environment;
 pub use folder::Folder;
 pub use labels::{LabelName, LabelValue, Labels};
 pub use origin::Origin;
+pub use owner::Owner;
 pub use path::SecretPath;
 pub use tenant::TenantId;
 

@@ -4,7 +4,10 @@
 //! secret it puts. A keyed hash only finds a candidate: before a value is opened, its row is checked,
 //! and the path sealed in it is compared with the one that was asked for.
 
+mod attributes;
+mod certificate;
 mod delete;
+mod describe;
 mod export;
 mod generate;
 mod get;
@@ -19,13 +22,18 @@ mod put;
 mod render;
 mod settings;
 mod stage;
+mod update;
 mod versions;
 
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub use attributes::{RotationInterval, SecretType};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use certificate::not_after;
 pub use delete::{Delete, Deleted};
+pub use describe::Described;
 pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use generate::{Generated, GeneratedPublic};
@@ -42,6 +50,7 @@ pub use render::Rendered;
 pub(crate) use settings::Settings;
 pub use settings::VersionLimit;
 pub use stage::{Promote, Promoted, Stage};
+pub use update::{Revision, Update, Updated};
 pub use versions::{VersionInfo, Versions};
 
 use crate::{

@@ -5,9 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{Meta, Secrets, Settings, Version, VersionLimit, VersionState, demand_current, find};
+use super::{
+    Meta, RotationInterval, SecretType, Secrets, Settings, Version, VersionLimit, VersionState, demand_current, find,
+    meta::MetaChange,
+};
 use crate::{
-    Code, Description, Error, Folder, Labels, ObjectId, Result, SecretPath, SecretValue,
+    Code, Description, Error, Folder, Labels, ObjectId, Owner, Result, SecretPath, SecretValue,
     audit::Receipt,
     keys::{IndexHash, IndexKind, PseudonymKind},
     limits,
@@ -20,8 +23,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Put {
     expected: Option<Version>,
-    description: Option<Description>,
-    labels: Option<Labels>,
+    meta: MetaChange,
     max_versions: Option<VersionLimit>,
     /// As the pending version.
     pending: bool,
@@ -39,14 +41,36 @@ impl Put {
     /// Sets the description. Default: it stays as it is.
     #[must_use]
     pub fn description(mut self, description: Description) -> Self {
-        self.description = Some(description);
+        self.meta.description = Some(description);
         self
     }
 
     /// Sets the labels, all of them. Default: they stay as they are.
     #[must_use]
     pub fn labels(mut self, labels: Labels) -> Self {
-        self.labels = Some(labels);
+        self.meta.labels = Some(labels);
+        self
+    }
+
+    /// Sets what kind of secret it is. Default: it stays as it is, and is [`SecretType::Generic`] at first.
+    #[must_use]
+    pub fn secret_type(mut self, secret_type: SecretType) -> Self {
+        self.meta.secret_type = Some(secret_type);
+        self
+    }
+
+    /// Sets who answers for it. Default: it stays as it is.
+    #[must_use]
+    pub fn owner(mut self, owner: Owner) -> Self {
+        self.meta.owner = Some(owner);
+        self
+    }
+
+    /// Sets how often its value should be another one. Default: it stays as it is, and is
+    /// [`RotationInterval::OF_TYPE`] at first.
+    #[must_use]
+    pub fn rotation_interval(mut self, interval: RotationInterval) -> Self {
+        self.meta.rotation_interval = Some(interval);
         self
     }
 
@@ -87,7 +111,8 @@ impl Secrets {
     /// When it returns, the value and the line that records it survive a crash of the machine.
     ///
     /// # Errors
-    /// `SecretConflict` if [`Put::expect`] does not hold; `FolderFull`; `TenantNotFound`, `TenantClosed`.
+    /// `SecretConflict` if [`Put::expect`] does not hold; `CertificateInvalid` if the secret is a
+    /// [`SecretType::Certificate`] and the value is none; `FolderFull`; `TenantNotFound`, `TenantClosed`.
     pub async fn put(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
         let (path, value) = (self.full(path), Arc::new(value));
         let ((version, removed), receipt) = self
@@ -151,11 +176,11 @@ pub(super) fn plan(
     let stored = find(step, path)?;
     demand_current(options.expected, stored.as_ref().map_or(0, |row| row.current))?;
     let (mut secret, labels, new_folders) = match stored {
-        Some(row) => next_row(step, row, options)?,
+        Some(row) => next_row(step, row, value, options)?,
         None if options.pending => return Err(Code::SecretNotFound.into()),
-        None => first_row(step, path, options, folders)?,
+        None => first_row(step, path, value, options, folders)?,
     };
-    let (oldest, removed) = keep_to_limit(&mut secret, options)?;
+    let (oldest, removed) = keep_to_limit(&mut secret, options.max_versions)?;
     let mut version = VersionRow {
         secret: secret.id,
         version: secret.latest,
@@ -197,9 +222,9 @@ pub(super) fn plan(
 }
 
 /// Writes into a row what its limit leaves. Gives the oldest version that stays, if that changes, and how many go.
-fn keep_to_limit(secret: &mut SecretRow, options: &Put) -> Result<(Option<u64>, u64)> {
+pub(super) fn keep_to_limit(secret: &mut SecretRow, max_versions: Option<VersionLimit>) -> Result<(Option<u64>, u64)> {
     let mut settings = Settings::of(secret)?;
-    settings.limit = options.max_versions.or(settings.limit);
+    settings.limit = max_versions.or(settings.limit);
     let removed = settings.make_room(secret.latest);
     secret.settings = settings.to_stored()?;
     if secret.current < settings.oldest {
@@ -212,25 +237,14 @@ fn keep_to_limit(secret: &mut SecretRow, options: &Put) -> Result<(Option<u64>, 
 
 type Row = (SecretRow, Option<Vec<IndexHash>>, Vec<FolderRow>);
 
-fn next_row(step: &Step<'_>, row: SecretRow, options: &Put) -> Result<Row> {
+fn next_row(step: &Step<'_>, row: SecretRow, value: &SecretValue, options: &Put) -> Result<Row> {
     let version = row.latest + 1;
-    let (meta, labels) = if options.description.is_some() || options.labels.is_some() {
-        let before = Meta::open(step.keys, &row)?;
-        let meta = Meta {
-            description: options.description.clone().unwrap_or(before.description),
-            labels: options.labels.clone().unwrap_or(before.labels),
-        };
-        (meta.seal(step.keys, row.id, step.random())?, Some(meta.label_hashes(step.keys)?))
-    } else {
-        (row.meta, None)
-    };
     let (current, pending, previous) = if options.pending {
         (row.current, Some(version), row.previous)
     } else {
         (version, row.pending, Some(row.current))
     };
-    let next = SecretRow {
-        meta,
+    let mut next = SecretRow {
         latest: version,
         current,
         pending,
@@ -239,18 +253,47 @@ fn next_row(step: &Step<'_>, row: SecretRow, options: &Put) -> Result<Row> {
         revision: row.revision + 1,
         ..row
     };
+    let before = Meta::open(step.keys, &next)?;
+    let mut meta = options.meta.of(before.clone());
+    meta.note_value(version, value)?;
+    let labels = replace_meta(step, &mut next, before, meta)?;
     Ok((next, labels, Vec::new()))
 }
 
-fn first_row(step: &mut Step<'_>, path: &SecretPath, options: &Put, folders: &mut Folders) -> Result<Row> {
+/// Writes into a row what changed of its meta. Gives the hashes that it is found by, if those changed.
+pub(super) fn replace_meta(
+    step: &Step<'_>,
+    next: &mut SecretRow,
+    before: Meta,
+    mut meta: Meta,
+) -> Result<Option<Vec<IndexHash>>> {
+    meta.forget_others(next);
+    if meta == before {
+        return Ok(None);
+    }
+    next.meta = meta.seal(step.keys, next.id, step.random())?;
+    let (hashes, hashes_before) = (meta.index_hashes(step.keys)?, before.index_hashes(step.keys)?);
+    Ok((hashes != hashes_before).then_some(hashes))
+}
+
+fn first_row(
+    step: &mut Step<'_>,
+    path: &SecretPath,
+    value: &SecretValue,
+    options: &Put,
+    folders: &mut Folders,
+) -> Result<Row> {
+    let mut meta = options.meta.of(Meta::default());
+    meta.note_value(1, value)?;
     let new_folders = folders.make_room(step, path)?;
-    let id = new_id(step)?;
-    let keys = step.keys;
-    let meta = Meta {
-        description: options.description.clone().unwrap_or_default(),
-        labels: options.labels.clone().unwrap_or_default(),
-    };
-    let row = SecretRow {
+    let row = new_row(step, path, &meta)?;
+    Ok((row, Some(meta.index_hashes(step.keys)?), new_folders))
+}
+
+/// The row of a new secret whose first version is the current one, without its MAC.
+pub(super) fn new_row(step: &Step<'_>, path: &SecretPath, meta: &Meta) -> Result<SecretRow> {
+    let (keys, id) = (step.keys, new_id(step)?);
+    Ok(SecretRow {
         id,
         name_hash: keys.index(IndexKind::Secret, path.as_str().as_bytes())?,
         parent_hash: keys.index(IndexKind::Folder, path.parent().as_str().as_bytes())?,
@@ -266,8 +309,7 @@ fn first_row(step: &mut Step<'_>, path: &SecretPath, options: &Put, folders: &mu
         updated_at: step.now.0,
         revision: 1,
         mac: [0; 32],
-    };
-    Ok((row, Some(meta.label_hashes(keys)?), new_folders))
+    })
 }
 
 impl Folders {

@@ -9,7 +9,7 @@ use crate::{
     backup::BackupNote,
     login,
     seal::{self, Content},
-    secrets::merge,
+    secrets::{merge, not_after},
 };
 
 /// The plaintext of sealed bytes: type, length, content and padding (`docs/formats.md` §3).
@@ -31,6 +31,11 @@ pub fn content(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A secret's description and labels, as they are sealed.
 pub fn meta(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(Meta::from_stored(bytes).ok()?.to_stored().ok()?.to_vec())
+}
+
+/// A certificate in PEM or DER: the eight bytes of when it ends, in microseconds since 1970.
+pub fn certificate(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(not_after(bytes)?.0.to_be_bytes().to_vec())
 }
 
 /// A JSON value, a NUL and a merge patch: what the value becomes.

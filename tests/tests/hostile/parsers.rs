@@ -14,8 +14,8 @@ use std::{
 
 use strongroom::{
     Actor, Arena, DeploymentId, Description, DeviceProfile, Environment, Folder, KeyEpoch, KeyId, Keyring, LabelName,
-    LabelValue, Locking, ObjectId, QueryCursor, RequestId, RootKey as TenantRoot, SealedHeader, SecretPath,
-    SecretValue, TenantId, TenantKeys, TenantRef, TenantSeed,
+    LabelValue, Locking, ObjectId, Owner, QueryCursor, RequestId, RootKey as TenantRoot, SealedHeader, SecretPath,
+    SecretType, SecretValue, TenantId, TenantKeys, TenantRef, TenantSeed,
     device::{Prk, RootVersion},
     testing::parsers,
     transfer::{Entry, dotenv, environment, json, template::Template, toml, yaml},
@@ -101,6 +101,7 @@ parsers! {
     toml_file in objects,
     value in copies,
     vkey in copies,
+    x509 in objects,
     yaml_file in lookahead,
 }
 
@@ -392,6 +393,8 @@ fn names(bytes: &[u8]) -> bool {
         is_one::<LabelName>,
         is_one::<LabelValue>,
         is_one::<Description>,
+        is_one::<Owner>,
+        is_one::<SecretType>,
         is_one::<strongroom::Origin>,
         is_one::<TenantRef>,
     ];
@@ -487,6 +490,11 @@ fn merge_patch(bytes: &[u8]) -> bool {
 fn meta(bytes: &[u8]) -> bool {
     let Some(written) = parsers::meta(bytes) else { return false };
     same(&written, parsers::meta(&written))
+}
+
+/// A value that may be a certificate. Not written again: only its end is read.
+fn x509(bytes: &[u8]) -> bool {
+    parsers::certificate(bytes).is_some()
 }
 
 fn backup_note(bytes: &[u8]) -> bool {

@@ -141,7 +141,7 @@ fn compare_secret(
         found.missing(line, path, Some(*number));
     }
     let mut labels = match Meta::open(step.keys, row) {
-        Ok(meta) => meta.label_hashes(step.keys)?,
+        Ok(meta) => meta.index_hashes(step.keys)?,
         Err(error) if error.code() == Code::Integrity => {
             found.add(StateCode::Altered, path, None, "its description does not open");
             return Ok(());
@@ -150,7 +150,7 @@ fn compare_secret(
     };
     labels.sort_unstable();
     if step.snapshot.labels_of(step.tenant.number, &row.id)? != labels {
-        found.add(StateCode::Hidden, path, None, "it is found by other labels than it has");
+        found.add(StateCode::Hidden, path, None, "it is found by other labels, or another type or owner, than it has");
     }
     Ok(())
 }

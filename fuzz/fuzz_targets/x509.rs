@@ -1,0 +1,3 @@
+#![no_main]
+
+strongroom_fuzz::target!("x509");
