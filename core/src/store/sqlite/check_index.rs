@@ -11,7 +11,8 @@ use super::{
     connection::BEGIN_WAIT_MAX,
     fault::Fault,
     key_index::{
-        RUN_LINES, progress, put_progress, put_run, rows_of_run, run_beyond, show, stored_rows, within_transaction,
+        RUN_LINES, is_begun_rightly, progress, put_progress, put_run, rows_of_run, run_beyond, show, stored_rows,
+        within_transaction,
     },
     rows::{count, number},
 };
@@ -104,7 +105,13 @@ fn check_strays(connection: &Connection, found: &mut IndexCheck) -> Result<(), F
     if by_log > last {
         found.add(|| format!("audit_by_log: it claims to go to line {by_log} of {last}"));
     }
-    if let Some(run) = run_beyond(connection, by_key / RUN_LINES)? {
+    let next = by_key / RUN_LINES;
+    if !is_begun_rightly(connection, next)? {
+        found.add(|| {
+            format!("audit_by_key: entries of run {next}, which it does not claim to have, or not all that it does")
+        });
+    }
+    if let Some(run) = run_beyond(connection, next.saturating_add(1))? {
         found.add(|| format!("audit_by_key: entries of run {run}, which it does not claim to have"));
     }
     // Each line up to there has its own entry, as the slices showed: there are strays if there are more entries.
@@ -165,7 +172,7 @@ fn remove_strays(writer: &Connection) -> Result<(), Fault> {
     within_transaction(writer, BEGIN_WAIT_MAX, || {
         let last = last_line(writer)?;
         let by_key = progress(writer)?.min(last) / RUN_LINES * RUN_LINES;
-        put_progress(writer, by_key)?;
+        put_progress(writer, by_key, 0)?;
         let runs = number(by_key / RUN_LINES)?;
         writer.prepare_cached("DELETE FROM audit_by_key WHERE run >= ?1 OR run < 0")?.execute([runs])?;
         let upto = number(log_progress(writer)?.min(last))?;

@@ -5,7 +5,8 @@
 //! key, random request ids would touch a page for each line, of a table that is larger than any cache.
 //! The price is that a search looks into each run, about five microseconds for a key.
 //!
-//! Lines are never changed, so they are read and sorted without a lock; what stops a writer is storing the rows.
+//! Lines are never changed, so they are read and sorted without a lock. What stops a writer is storing the rows, so that is
+//! done a part at a time, and how many of the next run are there stands beside how far the index goes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,9 +14,9 @@ use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 
 use super::{
     SqliteStore,
-    connection::{BEGIN_WAIT_MAX, begin_immediate},
+    connection::begin_immediate,
     fault::Fault,
-    maintain::TAIL_LINES_MAX,
+    maintain::{TAIL_LINES_MAX, take_turn},
     rows::{columns, count, number},
 };
 use crate::{
@@ -25,6 +26,8 @@ use crate::{
 
 /// Lines of one run.
 pub(super) const RUN_LINES: u64 = 4_096;
+/// Rows of a run that are stored under one lock: under a millisecond, where a whole run takes ten.
+pub(super) const ROWS_AT_ONCE: usize = 512;
 /// Lines beyond the index at which it is brought up even if others wait: a search reads each of them.
 const TAIL_LINES_URGENT: u64 = 2 * RUN_LINES;
 /// Runs that one search looks into; there is a cursor for the rest.
@@ -96,8 +99,11 @@ impl Places {
     }
 }
 
-/// All rows of one run, by tenant, kind and key as they are stored.
-pub(super) type Rows = BTreeMap<(u32, u8, i64), Vec<u8>>;
+/// Tenant, kind and key, as they are stored.
+type Key = (u32, u8, i64);
+
+/// All rows of one run, by what they are stored under.
+pub(super) type Rows = BTreeMap<Key, Vec<u8>>;
 
 /// A key as SQLite stores it.
 fn stored(key: u64) -> i64 {
@@ -105,7 +111,7 @@ fn stored(key: u64) -> i64 {
 }
 
 /// What a key is shown as.
-pub(super) fn show((tenant, kind, key): &(u32, u8, i64)) -> String {
+pub(super) fn show((tenant, kind, key): &Key) -> String {
     let sort = LineKey { kind: *kind, key: 0 }.sort();
     format!("tenant {tenant}, {sort} {:016x}", u64::from_ne_bytes(key.to_ne_bytes()))
 }
@@ -113,6 +119,11 @@ pub(super) fn show((tenant, kind, key): &(u32, u8, i64)) -> String {
 /// Up to which line the index goes.
 pub(super) fn progress(connection: &Connection) -> Result<u64, Fault> {
     count(connection, "SELECT coalesce((SELECT seq FROM index_progress WHERE name = 'audit_by_key'), 0)", [])
+}
+
+/// How many rows of the run after that are stored, the first ones in their order.
+pub(super) fn rows_begun(connection: &Connection) -> Result<u64, Fault> {
+    count(connection, "SELECT coalesce((SELECT seq FROM index_progress WHERE name = 'audit_by_key_rows'), 0)", [])
 }
 
 fn last_line(connection: &Connection) -> Result<u64, Fault> {
@@ -148,20 +159,36 @@ pub(super) fn rows_of_run(connection: &Connection, run: u64) -> Result<Rows, Fau
 
 /// Puts a run's rows in the place of what is there: that is not ours.
 pub(super) fn put_run(connection: &Connection, run: u64, rows: &Rows) -> Result<(), Fault> {
+    remove_run(connection, run)?;
+    insert_rows(connection, run, rows)
+}
+
+fn remove_run(connection: &Connection, run: u64) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM audit_by_key WHERE run = ?1")?.execute([number(run)?])?;
+    Ok(())
+}
+
+fn insert_rows<'r>(
+    connection: &Connection,
+    run: u64,
+    rows: impl IntoIterator<Item = (&'r Key, &'r Vec<u8>)>,
+) -> Result<(), Fault> {
     let run = number(run)?;
-    connection.prepare_cached("DELETE FROM audit_by_key WHERE run = ?1")?.execute([run])?;
-    let mut insert = connection
-        .prepare_cached("INSERT INTO audit_by_key (run, tenant, kind, key, lines) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO audit_by_key (run, tenant, kind, key, lines) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     for ((tenant, kind, key), lines) in rows {
         insert.execute(params![run, tenant, kind, key, lines])?;
     }
     Ok(())
 }
 
-pub(super) fn put_progress(connection: &Connection, upto: u64) -> Result<(), Fault> {
-    let mut put =
-        connection.prepare_cached("INSERT OR REPLACE INTO index_progress (name, seq) VALUES ('audit_by_key', ?1)")?;
-    put.execute([number(upto)?])?;
+/// Writes down that the index goes up to this line, and has so many rows of the run after it.
+pub(super) fn put_progress(connection: &Connection, upto: u64, rows: usize) -> Result<(), Fault> {
+    let mut put = connection.prepare_cached(
+        "INSERT OR REPLACE INTO index_progress (name, seq) VALUES ('audit_by_key', ?1), ('audit_by_key_rows', ?2)",
+    )?;
+    put.execute([number(upto)?, number(rows as u64)?])?;
     Ok(())
 }
 
@@ -169,24 +196,14 @@ pub(super) fn put_progress(connection: &Connection, upto: u64) -> Result<(), Fau
 pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
     let enough = if idle { RUN_LINES } else { TAIL_LINES_URGENT };
     loop {
-        let Some(built) = build(store, enough)? else { return Ok(false) };
+        let Some(mut built) = build(store, enough)? else { return Ok(false) };
         let urgent = built.last - built.from >= TAIL_LINES_MAX;
-        let lease = match store.writer.lease_now()? {
-            Some(lease) => lease,
-            None if urgent => store.writer()?,
-            // Somebody writes, and calls again after that.
-            None => {
+        while !built.is_stored {
+            if !take_turn(store, urgent, |writer, wait_max| store_part(writer, &mut built, wait_max))? {
+                // Somebody writes, and calls again after that.
                 store.upkeep.keep(built);
                 return Ok(true);
             }
-        };
-        let wait_max = if urgent { BEGIN_WAIT_MAX } else { Duration::ZERO };
-        match commit_run(&lease, built.from, &built.rows, wait_max) {
-            Err(fault) if fault.is_busy() && !urgent => {
-                store.upkeep.keep(built);
-                return Ok(true);
-            }
-            done => done.map_err(|fault| store.place.blame(fault))?,
         }
         let left = built.last.saturating_sub((built.from / RUN_LINES + 1) * RUN_LINES);
         if left < TAIL_LINES_MAX {
@@ -195,14 +212,22 @@ pub(super) fn maintain(store: &SqliteStore, idle: bool) -> Result<bool> {
     }
 }
 
-/// The rows of a run that are not stored yet. Lines never change, so they stay right until they are.
+/// A run that is not stored yet. Lines never change, so its rows stay right until they are.
 #[derive(Debug)]
 pub(super) struct Built {
     /// Lines that were indexed.
     from: u64,
     /// Lines that there were.
     last: u64,
-    rows: Rows,
+    rows: Vec<(Key, Vec<u8>)>,
+    /// All of it, by us or by another process.
+    pub(super) is_stored: bool,
+}
+
+impl Built {
+    pub(super) fn new(from: u64, last: u64, rows: Rows) -> Self {
+        Self { from, last, rows: rows.into_iter().collect(), is_stored: false }
+    }
 }
 
 /// The next run, if there are lines enough: the one that was built before and found no turn, if there is one.
@@ -214,25 +239,37 @@ fn build(store: &SqliteStore, enough: u64) -> Result<Option<Built>> {
         if last.saturating_sub(from) < enough {
             return Ok(None);
         }
-        let rows = match kept {
-            Some(kept) if kept.from == from => kept.rows,
-            _ => rows_of_run(&reader, from / RUN_LINES)?,
-        };
-        Ok(Some(Built { from, last, rows }))
+        Ok(Some(match kept {
+            Some(kept) if kept.from == from => Built { last, ..kept },
+            _ => Built::new(from, last, rows_of_run(&reader, from / RUN_LINES)?),
+        }))
     };
     work().map_err(|fault| store.place.blame(fault))
 }
 
-/// Rows and progress together, unless another process was faster.
-pub(super) fn commit_run(connection: &Connection, from: u64, rows: &Rows, wait_max: Duration) -> Result<(), Fault> {
+/// Stores the next rows and, with the last of them, the progress.
+///
+/// Whoever began the run, this process or another, before a crash or just now: it has stored the first of the same rows.
+pub(super) fn store_part(connection: &Connection, built: &mut Built, wait_max: Duration) -> Result<(), Fault> {
+    let (run, count) = (built.from / RUN_LINES, built.rows.len());
     within_transaction(connection, wait_max, || {
-        if progress(connection)? != from {
+        if progress(connection)? != built.from {
+            built.is_stored = true;
             return Ok(());
         }
-        let run = from / RUN_LINES;
-        put_run(connection, run, rows)?;
-        put_progress(connection, (run + 1) * RUN_LINES)
+        let begun = usize::try_from(rows_begun(connection)?).ok().filter(|begun| *begun < count).unwrap_or(0);
+        if begun == 0 {
+            remove_run(connection, run)?;
+        }
+        let until = count.min(begun + ROWS_AT_ONCE);
+        insert_rows(connection, run, built.rows[begun..until].iter().map(|(key, lines)| (key, lines)))?;
+        if until < count {
+            return put_progress(connection, built.from, until);
+        }
+        built.is_stored = true;
+        put_progress(connection, (run + 1) * RUN_LINES, 0)
     })
+    .inspect_err(|_| built.is_stored = false)
 }
 
 /// All of the work becomes durable, or nothing of it.
@@ -416,7 +453,17 @@ pub(super) fn stored_rows(connection: &Connection, run: u64) -> Result<Rows, Fau
     Ok(found)
 }
 
-/// The first run that the index does not claim to have, of those that have rows.
+/// Whether the run after the last is stored as far as it is said to be.
+pub(super) fn is_begun_rightly(connection: &Connection, run: u64) -> Result<bool, Fault> {
+    let begun = usize::try_from(rows_begun(connection)?).unwrap_or(usize::MAX);
+    let stored = stored_rows(connection, run)?;
+    if begun == 0 || begun != stored.len() {
+        return Ok(begun == stored.len());
+    }
+    Ok(rows_of_run(connection, run)?.into_iter().take(begun).eq(stored))
+}
+
+/// The first run outside these that has rows.
 pub(super) fn run_beyond(connection: &Connection, runs: u64) -> Result<Option<i64>, Fault> {
     let sql = "SELECT run FROM audit_by_key WHERE run >= ?1 OR run < 0 ORDER BY run LIMIT 1";
     Ok(connection.prepare_cached(sql)?.query_row([number(runs)?], |row| row.get(0)).optional()?)

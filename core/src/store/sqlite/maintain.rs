@@ -4,9 +4,12 @@
 //! write-ahead log is copied into the database on a connection of its own, which holds off no writer. So
 //! `maintain` may be called from the thread that writes or from any other.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use rusqlite::{Connection, params};
@@ -16,10 +19,9 @@ use super::{
     connection::{BEGIN_WAIT_MAX, PAGE_BYTES, begin_immediate},
     fault::Fault,
     key_index::{self, Built},
-    pool::Lease,
     rows::{count, many, number},
 };
-use crate::{Result, store::GenerationRow};
+use crate::{Code, Result, store::GenerationRow};
 
 /// Lines without an index entry that a reader may have to scan, at most. At this the writer waits.
 pub(super) const TAIL_LINES_MAX: u64 = 65_536;
@@ -27,14 +29,23 @@ pub(super) const TAIL_LINES_MAX: u64 = 65_536;
 const TAIL_LINES_URGENT: u64 = TAIL_LINES_MAX / 2;
 /// Below this a scan costs less than the commit that would save it.
 const TAIL_LINES_IDLE: u64 = 1_024;
-/// Lines that one transaction of the indexer takes: others wait for a few milliseconds at most.
-const SLICE_LINES: u64 = 4_096;
+/// Lines that one transaction of the indexer takes: others wait for two or three milliseconds. With fewer lines of each
+/// tenant in a slice more pages of the index are written.
+const SLICE_LINES: u64 = 2_048;
+/// Slices that are indexed before others are asked again whether there is something more urgent.
+const SLICES_AT_ONCE: usize = 2;
+/// How long housekeeping waits for the writing connection of its own process.
+const TURN_WAIT_MAX: Duration = Duration::from_millis(5);
 /// Pages of the write-ahead log worth copying while nobody waits.
 const WAL_PAGES_IDLE: u64 = 1_000;
 /// The same while others wait: a page written again and again is copied once.
 const WAL_PAGES_URGENT: u64 = 4_000;
 /// Size at which the write-ahead log has to begin anew, if it takes a moment in which nobody writes.
 pub(super) const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Pages that may be left to copy in that moment, and how often what is left is copied before: each time that is what was
+/// written meanwhile.
+const WAL_PAGES_LEFT: u64 = 100;
+const WAL_APPROACHES: usize = 3;
 /// How long that moment may be: readers of old pages are waited for no longer.
 const WAL_RESTART_MILLIS: u64 = 20;
 /// After a try in vain, such as during a backup, the next comes when the log has grown by this.
@@ -86,43 +97,47 @@ pub(super) fn tail(connection: &Connection) -> Result<u64, Fault> {
     count(connection, sql, [])
 }
 
-/// Indexes a slice if it is time to, and at the limit as many as it takes.
+/// Indexes some slices if it is time to, and at the limit as many as it takes.
 fn index(store: &SqliteStore, idle: bool) -> Result<bool> {
     let enough = if idle { TAIL_LINES_IDLE } else { TAIL_LINES_URGENT };
-    let measure = |lease: &Lease<'_>| tail(lease).map_err(|fault| store.place.blame(fault));
-    let Some(lease) = store.writer.lease_now()? else {
-        // Somebody writes, and calls again after that. Only at the limit is it better to queue up.
-        let left = measure(&store.reader()?)?;
-        return if left < TAIL_LINES_MAX { Ok(left >= enough) } else { index_on(store, &*store.writer()?, enough) };
-    };
-    index_on(store, &lease, enough)
+    let measure = || tail(&*store.reader()?).map_err(|fault| store.place.blame(fault));
+    let mut left = measure()?;
+    if left < enough {
+        return Ok(false);
+    }
+    for slice in 1.. {
+        if !take_turn(store, left >= TAIL_LINES_MAX, index_slice)? {
+            return Ok(true);
+        }
+        left = measure()?;
+        if left < TAIL_LINES_MAX && slice >= SLICES_AT_ONCE {
+            break;
+        }
+    }
+    Ok(left >= enough)
 }
 
-fn index_on(store: &SqliteStore, connection: &Connection, enough: u64) -> Result<bool> {
-    let work = || {
-        let mut left = tail(connection)?;
-        if left < enough {
-            return Ok(false);
-        }
-        loop {
-            let wait_max = if left < TAIL_LINES_MAX { std::time::Duration::ZERO } else { BEGIN_WAIT_MAX };
-            match index_slice(connection, wait_max) {
-                Ok(()) => {}
-                // Another process writes: it is not kept from it.
-                Err(fault) if fault.is_busy() && left < TAIL_LINES_MAX => return Ok(true),
-                Err(fault) => return Err(fault),
-            }
-            left = tail(connection)?;
-            if left < TAIL_LINES_MAX {
-                return Ok(left >= enough);
-            }
-        }
+/// Does a little work on the writing connection when it is free, at once or in a moment; at a limit after however
+/// long it takes. Whether it was done: otherwise somebody writes, in this process or another, and is not kept from it.
+pub(super) fn take_turn(
+    store: &SqliteStore,
+    urgent: bool,
+    work: impl FnOnce(&Connection, Duration) -> Result<(), Fault>,
+) -> Result<bool> {
+    let (turn_wait_max, lock_wait_max) =
+        if urgent { (BEGIN_WAIT_MAX, BEGIN_WAIT_MAX) } else { (TURN_WAIT_MAX, Duration::ZERO) };
+    let lease = match store.writer.lease(turn_wait_max) {
+        Err(error) if error.code() == Code::StoreBusy && !urgent => return Ok(false),
+        lease => lease?,
     };
-    work().map_err(|fault| store.place.blame(fault))
+    match work(&lease, lock_wait_max) {
+        Err(fault) if fault.is_busy() && !urgent => Ok(false),
+        done => done.map(|()| true).map_err(|fault| store.place.blame(fault)),
+    }
 }
 
 /// One transaction of the indexer: entries and progress together.
-fn index_slice(connection: &Connection, wait_max: std::time::Duration) -> Result<(), Fault> {
+fn index_slice(connection: &Connection, wait_max: Duration) -> Result<(), Fault> {
     begin_immediate(connection, wait_max)?;
     let indexed = index_next(connection).and_then(|()| Ok(connection.prepare_cached("COMMIT")?.execute([])?));
     if indexed.is_err() && !connection.is_autocommit() {
@@ -191,11 +206,18 @@ fn tend_wal(store: &SqliteStore, idle: bool) -> Result<bool> {
         }
         let after = checkpoint(&lease, "PRAGMA wal_checkpoint(PASSIVE)")?;
         if after.pages >= restart_pages.load(Ordering::Relaxed) {
-            lease.busy_timeout(std::time::Duration::from_millis(WAL_RESTART_MILLIS))?;
+            // Writers wait while what is left is copied and synced, so that shall be little.
+            for _ in 0..WAL_APPROACHES {
+                if checkpoint(&lease, "PRAGMA wal_checkpoint(NOOP)")?.waiting() < WAL_PAGES_LEFT {
+                    break;
+                }
+                checkpoint(&lease, "PRAGMA wal_checkpoint(PASSIVE)")?;
+            }
+            lease.busy_timeout(Duration::from_millis(WAL_RESTART_MILLIS))?;
             // Cut off only when nobody waits: a file that has its size already is synced faster.
             let restart = if idle { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(RESTART)" };
             let restarted = checkpoint(&lease, restart);
-            lease.busy_timeout(std::time::Duration::from_millis(super::connection::BUSY_MILLIS))?;
+            lease.busy_timeout(Duration::from_millis(super::connection::BUSY_MILLIS))?;
             let next = match restarted? {
                 Wal { busy: true, pages, .. } => pages + WAL_RETRY_PAGES,
                 Wal { busy: false, .. } => WAL_PAGES_MAX,
@@ -218,6 +240,6 @@ fn checkpoint(connection: &Connection, pragma: &str) -> Result<Wal, Fault> {
 /// Leaves nothing in the write-ahead log, if nobody else has the file open. Called when closing.
 pub(super) fn leave(connection: &Connection) {
     // Best effort: what is in the log is durable, and is found again by whoever opens the file.
-    let _ = connection.busy_timeout(std::time::Duration::ZERO);
+    let _ = connection.busy_timeout(Duration::ZERO);
     let _ = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
