@@ -54,7 +54,9 @@ impl Failure {
     pub(crate) fn report(&self, format: Format) -> ExitCode {
         match self {
             Self::Product(error) => {
-                write_report(format, &error.to_string(), error.remedy(), Some(error.code()));
+                let again = error.retry_after().map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+                let message = again.map_or_else(|| error.to_string(), |wait| format!("{error}; again in {wait} s"));
+                write_report(format, &message, error.remedy(), Some(error.code()));
                 // The cause is for whoever looks for the fault: of libraries and systems, never of users' data.
                 tracing::debug!(error = ?error, "the cause");
                 error.class().exit_code().into()

@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod proof;
 mod query;
+mod quota;
 mod render;
 mod run;
 mod secret;

@@ -1,8 +1,8 @@
-//! `tenant`: create, show, list, suspend, resume, close, and its settings.
+//! `tenant`: create, show, list, suspend, resume, close, and its settings with quotas.
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use strongroom::{Receipt, TenantId, TenantInfo, TenantSettings};
+use strongroom::{Receipt, TenantChange, TenantId, TenantInfo};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     confirm::confirm,
     failure::Failure,
     output::{self, ReceiptJson, Table},
+    quota::{self, Most},
 };
 
 /// Create, show, list, suspend and close tenants
@@ -31,13 +32,18 @@ pub(crate) enum TenantCommand {
     #[command(after_help = "Examples:\n  strongroom tenant resume acme")]
     Resume(Name),
     /// Change a tenant's settings; what is not named stays as it is
-    #[command(after_help = "Examples:\n  strongroom tenant set acme --leases off")]
+    ///
+    /// A quota below what there is takes nothing away: nothing more is stored until there is less. Sizes may end in KiB,
+    /// MiB, GiB or TiB; `none` removes a quota.
+    #[command(after_help = "Examples:\n  strongroom tenant set acme --leases off
+  strongroom tenant set acme --max-secrets 1000 --max-bytes 10MiB
+  strongroom tenant set acme --max-rate 500 --max-audit-bytes 1GiB
+  strongroom tenant set acme --max-rate none")]
     Set {
         #[command(flatten)]
         name: Name,
-        /// Whether programs may read secrets under a lease, without a line for each read
-        #[arg(long, value_name = "on|off", value_enum, required = true)]
-        leases: Switch,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// Close a tenant for ever; what it stored stays, and nobody reaches it
     #[command(after_help = "Examples:\n  strongroom tenant close acme")]
@@ -69,6 +75,49 @@ pub(crate) enum Switch {
     Off,
 }
 
+/// What `tenant set` changes.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Settings {
+    /// Whether programs may read secrets under a lease, without a line for each read
+    #[arg(long, value_name = "on|off", value_enum)]
+    leases: Option<Switch>,
+    /// Most secrets, 0 to 1,000,000,000
+    #[arg(long, value_name = "N|none", value_parser = quota::number)]
+    max_secrets: Option<Most>,
+    /// Most bytes that the values take, sealed, with all their versions; at most 1 PiB
+    #[arg(long, value_name = "BYTES|none", value_parser = quota::bytes)]
+    max_bytes: Option<Most>,
+    /// Most operations in a second, 1 to 1,000,000: each process counts its own
+    #[arg(long, value_name = "N|none", value_parser = quota::number)]
+    max_rate: Option<Most>,
+    /// Most bytes of audit lines in a day, from 00:00 UTC; at most 1 PiB
+    #[arg(long, value_name = "BYTES|none", value_parser = quota::bytes)]
+    max_audit_bytes: Option<Most>,
+}
+
+impl Settings {
+    fn change(&self) -> TenantChange {
+        let mut change = TenantChange::default();
+        if let Some(leases) = self.leases {
+            change = change.leases(leases == Switch::On);
+        }
+        if let Some(Most(most)) = self.max_secrets {
+            change = change.max_secrets(most);
+        }
+        if let Some(Most(most)) = self.max_bytes {
+            change = change.max_bytes(most);
+        }
+        if let Some(Most(most)) = self.max_rate {
+            change = change.max_rate(most);
+        }
+        if let Some(Most(most)) = self.max_audit_bytes {
+            change = change.max_audit_bytes(most);
+        }
+        change
+    }
+}
+
 /// A tenant's name.
 #[derive(Args, Debug)]
 pub(crate) struct Name {
@@ -97,12 +146,25 @@ struct TenantJson<'a> {
     state: &'static str,
     created: String,
     settings: SettingsJson,
+    usage: UsageJson,
     log: LogJson<'a>,
+}
+
+/// What there is of what the quotas are for.
+#[derive(Serialize)]
+struct UsageJson {
+    secrets: u64,
+    bytes: u64,
+    audit_bytes_today: u64,
 }
 
 #[derive(Serialize)]
 struct SettingsJson {
     leases: bool,
+    max_secrets: Option<u64>,
+    max_bytes: Option<u64>,
+    max_rate: Option<u64>,
+    max_audit_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -145,14 +207,12 @@ impl TenantCommand {
                 let (info, receipt) = app.in_room(async |room| Ok(room.admin(context).resume_tenant(&id).await?))?;
                 app.out.done(&reply(&info, &receipt), || format!("resumed {id} {}", output::recorded(&receipt)))
             }
-            Self::Set { name, leases } => {
-                let id = name.id()?;
-                let settings = TenantSettings::default().leases(*leases == Switch::On);
+            Self::Set { name, settings } => {
+                let (id, change) = (name.id()?, settings.change());
                 let (info, receipt) =
-                    app.in_room(async |room| Ok(room.admin(context).set_tenant(&id, settings).await?))?;
+                    app.in_room(async |room| Ok(room.admin(context).set_tenant(&id, change).await?))?;
                 app.out.done(&reply(&info, &receipt), || {
-                    let leases = on_or_off(info.settings.leases);
-                    format!("leases of {id} are {leases} {}", output::recorded(&receipt))
+                    format!("settings of {id}: {} {}", settings_text(&info), output::recorded(&receipt))
                 })
             }
             Self::Close { name, yes } => {
@@ -212,7 +272,18 @@ impl<'a> From<&'a TenantInfo> for TenantJson<'a> {
             tenant_ref: info.tenant_ref.to_string(),
             state: info.state.as_str(),
             created: output::exact_time(info.created_at),
-            settings: SettingsJson { leases: info.settings.leases },
+            settings: SettingsJson {
+                leases: info.settings.leases,
+                max_secrets: info.settings.quotas.secrets,
+                max_bytes: info.settings.quotas.bytes,
+                max_rate: info.settings.quotas.rate,
+                max_audit_bytes: info.settings.quotas.audit_bytes,
+            },
+            usage: UsageJson {
+                secrets: info.usage.secrets,
+                bytes: info.usage.bytes,
+                audit_bytes_today: info.usage.audit_bytes,
+            },
             log: LogJson { origin: &info.log_origin, lines: info.log_size },
         }
     }
@@ -222,12 +293,41 @@ fn on_or_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
+/// All settings in a line.
+fn settings_text(info: &TenantInfo) -> String {
+    let quotas = &info.settings.quotas;
+    let mut text = format!("leases {}", on_or_off(info.settings.leases));
+    for (most, of) in [
+        (quotas.secrets, "secrets"),
+        (quotas.bytes, "bytes"),
+        (quotas.rate, "operations per second"),
+        (quotas.audit_bytes, "audit bytes per day"),
+    ] {
+        if let Some(most) = most {
+            text += &format!(", at most {most} {of}");
+        }
+    }
+    text
+}
+
+/// What there is, and of how much.
+fn of(used: u64, most: Option<u64>) -> String {
+    most.map_or_else(|| used.to_string(), |most| format!("{used} of {most}"))
+}
+
 fn text(info: &TenantInfo) -> String {
     let mut table = Table::new();
     table.row(["name", info.id.as_str()]);
     table.row(["state", info.state.as_str()]);
     table.row(["created", &output::time(info.created_at)]);
+    let quotas = &info.settings.quotas;
     table.row(["leases", on_or_off(info.settings.leases)]);
+    table.row(["secrets", &of(info.usage.secrets, quotas.secrets)]);
+    table.row(["bytes", &of(info.usage.bytes, quotas.bytes)]);
+    table.row(["audit bytes today", &of(info.usage.audit_bytes, quotas.audit_bytes)]);
+    if let Some(rate) = quotas.rate {
+        table.row(["rate", &format!("at most {rate} operations per second")]);
+    }
     table.row(["ref", &info.tenant_ref.to_string()]);
     table.row(["log", &info.log_origin]);
     table.row(["lines", &info.log_size.to_string()]);

@@ -46,6 +46,7 @@ mod metrics;
 mod names;
 mod presence;
 mod profile;
+mod quota;
 mod random;
 mod readers;
 mod room;
@@ -89,10 +90,11 @@ pub use names::{
     RequestId, SecretPath, TenantId,
 };
 pub use profile::{AuditKeyProfile, DeviceProfile, RootProfile};
+pub use quota::Quotas;
 pub use random::{Random, SystemRandom};
 pub use room::{
     ActingTenant, Admin, AuditHead, DeviceKeys, ExportedKey, Init, OpenOptions, Recovery, Status as DeploymentStatus,
-    Strongroom, Tenant, TenantInfo, TenantSettings, TenantState, Tenants,
+    Strongroom, Tenant, TenantChange, TenantInfo, TenantSettings, TenantState, Tenants,
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{

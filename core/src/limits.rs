@@ -149,6 +149,19 @@ pub const LEASE_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 /// Most secrets that are under lease in a process at a time.
 pub const LEASED_SECRETS_MAX: usize = 4_096;
 
+/// Largest quota of secrets.
+pub const QUOTA_SECRETS_MAX: u64 = 1_000_000_000;
+
+/// Largest quota of bytes: of sealed values, and of audit lines in a day.
+pub const QUOTA_BYTES_MAX: u64 = 1 << 50;
+
+/// Largest quota of operations in a second.
+pub const QUOTA_RATE_MAX: u64 = 1_000_000;
+
+/// Seconds over which operations beyond a tenant's rate, or its audit bytes, become one line with their number. So much
+/// of that count a process that is killed takes along.
+pub const REFUSALS_COLLAPSED_SECONDS: u64 = 10;
+
 /// Tenants with labels of their own in the metrics.
 pub const METRICS_TENANTS_MAX: usize = 1_000;
 
@@ -190,6 +203,7 @@ mod tests {
             (Code::AnchorNameInvalid, [ANCHOR_PATH_BYTES_MAX, ANCHOR_PATH_BYTES_MAX]),
             (Code::LeaseInvalid, [1_000_000_000, LEASE_SECONDS_MAX as usize / 3_600]),
             (Code::LeaseLimit, [LEASED_SECRETS_MAX, LEASED_SECRETS_MAX]),
+            (Code::QuotaInvalid, [1_000_000_000, 1_000_000]),
             (Code::AnchorLimit, [ANCHORS_MAX, ANCHORS_MAX]),
         ] {
             let remedy = code.remedy().replace(',', "");

@@ -18,7 +18,7 @@ use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
     Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
-    RequestId, Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantSettings, Timestamp, Update,
+    RequestId, Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange, Timestamp, Update,
     Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
@@ -122,9 +122,9 @@ operations! {
         done |on| Ok(on.admin.resume_tenant(&"idle".parse().unwrap()).await?.1);
         refused |on| Ok(on.admin.resume_tenant(&"acme".parse().unwrap()).await?.1) => TenantActive;
     "tenant.set" set_tenant (Sys, [(Log::Acme, "tenant.set")])
-        done |on| Ok(on.admin.set_tenant(&"acme".parse().unwrap(), TenantSettings::default().leases(false)).await?.1);
+        done |on| Ok(on.admin.set_tenant(&"acme".parse().unwrap(), TenantChange::default().leases(false)).await?.1);
         refused |on| {
-            Ok(on.admin.set_tenant(&"shut".parse().unwrap(), TenantSettings::default()).await?.1)
+            Ok(on.admin.set_tenant(&"shut".parse().unwrap(), TenantChange::default()).await?.1)
         } => TenantClosed;
     "tenant.export-key" dangerously_export_key (Sys, [(Log::Acme, "tenant.export-key")])
         done |on| Ok(on.admin.dangerously_export_key(&"acme".parse().unwrap()).await?.receipt);

@@ -13,7 +13,7 @@ use common::{Place, admin, billing, operator, tenant};
 use pollster::block_on;
 use strongroom::{
     AuditEntry, Code, Context, Delete, Lease, LeaseCounts, LeaseLimits, OpenOptions, Put, SecretPath, SecretValue,
-    Secrets, Strongroom, SystemRandom, TenantSettings, Timestamp, limits,
+    Secrets, Strongroom, SystemRandom, TenantChange, Timestamp, limits,
     store::{Maintenance, SqliteStore, Store},
     testing::{
         ManualClock,
@@ -295,7 +295,7 @@ fn where_an_operator_allows_no_leases_there_are_none_and_those_there_were_end() 
     let (_place, room, secrets) = ground();
     let (admin, acme) = (admin(&room), "acme".parse().unwrap());
     let before = lease(&secrets, LeaseLimits::default());
-    let (info, _) = block_on(admin.set_tenant(&acme, TenantSettings::default().leases(false))).unwrap();
+    let (info, _) = block_on(admin.set_tenant(&acme, TenantChange::default().leases(false))).unwrap();
     assert!(!info.settings.leases);
     assert_eq!(until_refused(&before), Code::LeaseEnded);
     let opened = || block_on(secrets.lease(&path("app/key"), LeaseLimits::default())).map_err(|error| error.code());
@@ -303,7 +303,7 @@ fn where_an_operator_allows_no_leases_there_are_none_and_those_there_were_end() 
     let folder = "app".parse().unwrap();
     let refused = block_on(secrets.lease_folder(&folder, LeaseLimits::default())).unwrap_err();
     assert_eq!(refused.code(), Code::LeaseDenied);
-    block_on(admin.set_tenant(&acme, TenantSettings::default())).unwrap();
+    block_on(admin.set_tenant(&acme, TenantChange::default().leases(true))).unwrap();
     let again = opened().unwrap();
 
     block_on(admin.suspend_tenant(&acme)).unwrap();

@@ -14,7 +14,8 @@ use crate::{
     Code, Error, Result,
     clock::Timestamp,
     id::TenantRef,
-    store::{GenerationRow, HeadRow, LineRow, LogHeadRow, Snapshot, TenantNumber},
+    quota::day_of,
+    store::{GenerationRow, Growth, HeadRow, LineRow, LogHeadRow, Snapshot, TenantNumber, Usage},
 };
 
 /// The heads, as they were after the last commit that this process saw.
@@ -33,6 +34,7 @@ pub(super) struct Log {
     pub(super) prev: Option<Hash>,
     pub(super) time: u64,
     pub(super) status: LogStatus,
+    pub(super) usage: Usage,
 }
 
 /// Where a commit's lines go.
@@ -80,6 +82,15 @@ impl State {
         })
     }
 
+    /// Notes by how much a tenant has more in store, or less.
+    pub(super) fn grow(&mut self, batch: &mut Batch, tenant: TenantNumber, by: Growth) {
+        if let Some(log) = self.logs.get_mut(&tenant) {
+            log.usage.secrets = log.usage.secrets.saturating_add_signed(by.secrets);
+            log.usage.bytes = log.usage.bytes.saturating_add_signed(by.bytes);
+            batch.changed.insert(tenant);
+        }
+    }
+
     /// Gives a line its place in its log.
     pub(super) fn append(
         &mut self,
@@ -98,6 +109,7 @@ impl State {
         log.frontier.append(leaf);
         log.prev = Some(leaf);
         log.time = place.time.0;
+        log.usage.add_line(day_of(place.time), bytes.len());
         self.head.last_seq += 1;
         self.head.lines += 1;
         batch.lines.push(LineRow { seq: self.head.last_seq, tenant, log_seq: seq, line: bytes });
@@ -115,6 +127,7 @@ impl Log {
             prev: None,
             time: 0,
             status: LogStatus::Open,
+            usage: Usage::default(),
         }
     }
 
@@ -135,6 +148,7 @@ impl Log {
             prev,
             time: row.time,
             status: LogStatus::from_code(row.status).ok_or_else(|| damaged("a log's status"))?,
+            usage: row.usage,
         })
     }
 
@@ -147,6 +161,7 @@ impl Log {
             prev: self.prev.map(|hash| hash.as_bytes().to_vec()).unwrap_or_default(),
             time: self.time,
             status: self.status.code(),
+            usage: self.usage,
         }
     }
 

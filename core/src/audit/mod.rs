@@ -38,7 +38,10 @@ pub(crate) use writer::Writer;
 
 use strongroom_log::LineTemplate;
 
-use crate::store::{Change, TenantNumber};
+use crate::{
+    quota::{Quota, Quotas},
+    store::{Change, TenantNumber},
+};
 
 /// What one operation hands to the writer: its changes, and the lines that record it.
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct Write {
     /// The last is the operation's own; its receipt is returned. None only to have the signing epoch opened, whose
     /// lines are the sequencer's.
     pub(crate) lines: Vec<(TenantNumber, LineTemplate)>,
+    /// What the tenant may have when this is done.
+    pub(crate) quotas: Quotas,
 }
 
 impl Write {
@@ -60,6 +65,12 @@ impl Write {
     fn bytes(&self) -> usize {
         self.lines.iter().map(|(_, line)| line.line_bytes_max()).sum()
     }
+
+    /// What it adds to the tenant's own log at most.
+    fn own_bytes(&self) -> u64 {
+        let own = self.tenant();
+        self.lines.iter().filter(|(tenant, _)| *tenant == own).map(|(_, line)| line.line_bytes_max() as u64).sum()
+    }
 }
 
 /// What became of a write.
@@ -69,4 +80,6 @@ pub(crate) enum Written {
     Recorded(Receipt),
     /// What it was computed from has changed: nothing was stored. Compute it again.
     Stale,
+    /// The tenant would have more than this quota allows: nothing was stored.
+    OverQuota(Quota),
 }

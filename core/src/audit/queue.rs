@@ -164,13 +164,14 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Quotas;
     use std::{sync::mpsc, thread};
     use strongroom_log::{LineBuilder, Origin, Outcome, Who};
 
     fn write(tenant: u32, lines: usize) -> Write {
         let origin = Origin::parse("example.com/keys").unwrap();
         let line = LineBuilder::new("x", &origin.sys(), Who::System, [0; 16]).finish(Outcome::Ok).unwrap();
-        Write { changes: Vec::new(), lines: vec![(TenantNumber(tenant), line); lines] }
+        Write { changes: Vec::new(), lines: vec![(TenantNumber(tenant), line); lines], quotas: Quotas::default() }
     }
 
     fn tenants(taken: &Taken) -> Vec<u32> {

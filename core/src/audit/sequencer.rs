@@ -29,9 +29,11 @@ use crate::{
     limits,
     memory::Arena,
     presence::{Presence, Seen},
+    quota::{Quota, day_of},
     random::Random,
     store::{
-        Applied, Change, CommitRow, GenerationRow, HeadRow, OpenGeneration, Record, Store, TenantNumber, Transaction,
+        Applied, Change, CommitRow, GenerationRow, Growth, HeadRow, OpenGeneration, Record, Store, TenantNumber,
+        Transaction, Usage,
     },
 };
 
@@ -271,7 +273,7 @@ impl Sequencer {
             self.own_lines(&mut *transaction, &mut state, &mut batch, &place, opening.as_ref(), own)?;
         }
         if batch.lines.is_empty() {
-            return Ok(Some(written.into_iter().map(|_| Written::Stale).collect()));
+            return Ok(Some(written.into_iter().filter_map(unplaced).collect()));
         }
 
         let checkpoint = self.seal(&mut *transaction, &mut state, &mut batch, &place, signing)?;
@@ -287,7 +289,7 @@ impl Sequencer {
         if opening.is_some() {
             self.epoch = opening;
         }
-        Ok(Some(written.into_iter().map(|place| receipt(place, &checkpoint)).collect()))
+        Ok(Some(written.into_iter().map(|fate| written_as(fate, &checkpoint)).collect()))
     }
 
     /// The lines that the sequencer adds itself: epochs opened, refused and closed.
@@ -376,7 +378,7 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Applies one write and places its lines; `None` if it is stale.
+    /// Applies one write and places its lines, unless it is stale or over a quota.
     fn apply(
         &self,
         transaction: &mut dyn Transaction,
@@ -384,7 +386,7 @@ impl Sequencer {
         batch: &mut Batch,
         place: &Place,
         write: &Write,
-    ) -> Result<Option<Placed>> {
+    ) -> Result<Fate> {
         let creates = |tenant: &TenantNumber| {
             write.changes.iter().any(|change| matches!(change, Change::CreateTenant(row) if row.number == *tenant))
         };
@@ -392,17 +394,34 @@ impl Sequencer {
             state.logs.get(tenant).map_or_else(|| creates(tenant), |log| log.status == LogStatus::Open)
         };
         if !write.lines.iter().all(|(tenant, _)| open(tenant)) {
-            return Ok(None);
+            return Ok(Fate::Stale);
         }
         for change in &write.changes {
             if let Change::CreateTenant(row) = change
                 && (row.number.0 >= state.heads.position_limit() || !state.heads.is_free(row.number.0))
             {
-                return Ok(None);
+                return Ok(Fate::Stale);
             }
         }
-        if !write.changes.is_empty() && transaction.apply(&write.changes)? == Applied::Stale {
-            return Ok(None);
+        let usage = state.logs.get(&write.tenant()).map_or_else(Usage::default, |log| log.usage);
+        let lines = usage.audit_bytes_on(day_of(place.time)).saturating_add(write.own_bytes());
+        if write.quotas.audit_bytes.is_some_and(|most| lines > most) {
+            return Ok(Fate::OverQuota(Quota::AuditBytes));
+        }
+        if !write.changes.is_empty() {
+            match transaction.apply_within(&write.changes, room_for(write, &usage))? {
+                Applied::Done => {}
+                Applied::Stale => return Ok(Fate::Stale),
+                Applied::Exceeds(growth) => {
+                    let many = write.quotas.secrets.is_some_and(|most| {
+                        growth.secrets > 0 && usage.secrets.saturating_add_signed(growth.secrets) > most
+                    });
+                    return Ok(Fate::OverQuota(if many { Quota::Secrets } else { Quota::Bytes }));
+                }
+            }
+            for (tenant, growth) in transaction.take_growth() {
+                state.grow(batch, tenant, growth);
+            }
         }
         for change in &write.changes {
             if let Change::CreateTenant(row) = change {
@@ -426,7 +445,7 @@ impl Sequencer {
                 batch.changed.insert(row.number);
             }
         }
-        Ok(placed)
+        Ok(placed.map_or(Fate::Stale, Fate::Placed))
     }
 
     /// Computes the heads, signs the checkpoint and writes the commit's part of the log.
@@ -546,7 +565,7 @@ impl Sequencer {
         let (mut logs, mut leaves, mut rows) = (HashMap::new(), Vec::new(), Vec::new());
         for row in transaction.log_heads()? {
             let status = LogStatus::from_code(row.status).ok_or_else(|| damaged("a log's status"))?;
-            let log = Log { status, ..Log::new(row.tenant, row.tenant_ref, &self.founding.origin) };
+            let log = Log { status, usage: row.usage, ..Log::new(row.tenant, row.tenant_ref, &self.founding.origin) };
             leaves.push((row.tenant.0, log.leaf()));
             rows.push(log.row(row.tenant));
             logs.insert(row.tenant, log);
@@ -589,10 +608,50 @@ struct Sealed {
     signature: [u8; 64],
 }
 
-fn receipt(placed: Option<Placed>, sealed: &Sealed) -> Written {
-    match placed {
-        None => Written::Stale,
-        Some(placed) => Written::Recorded(Receipt {
+/// What became of a write inside the transaction.
+enum Fate {
+    /// Its own line has a place.
+    Placed(Placed),
+    /// Nothing of it was applied, as with all below.
+    Stale,
+    OverQuota(Quota),
+}
+
+/// How much more the tenant may have in store. Unbounded where the write surely fits: then nothing has to be taken back.
+fn room_for(write: &Write, usage: &Usage) -> Growth {
+    if write.quotas.secrets.is_none() && write.quotas.bytes.is_none() {
+        return Growth::ANY;
+    }
+    let (mut secrets, mut bytes) = (0, 0);
+    for change in &write.changes {
+        if let Change::PutSecret(put) = change {
+            secrets += u64::from(put.secret.revision == 1);
+            bytes += put.version.iter().chain(&put.changed).map(|version| version.value.len() as u64).sum::<u64>();
+        }
+    }
+    let left = |most: Option<u64>, used: u64| {
+        most.map_or(i64::MAX, |most| i64::try_from(most.saturating_sub(used)).unwrap_or(i64::MAX))
+    };
+    let room =
+        Growth { secrets: left(write.quotas.secrets, usage.secrets), bytes: left(write.quotas.bytes, usage.bytes) };
+    let most = |more: u64| i64::try_from(more).unwrap_or(i64::MAX);
+    if most(secrets) <= room.secrets && most(bytes) <= room.bytes { Growth::ANY } else { room }
+}
+
+/// What is said of a write that has no line.
+fn unplaced(fate: Fate) -> Option<Written> {
+    match fate {
+        Fate::Placed(_) => None,
+        Fate::Stale => Some(Written::Stale),
+        Fate::OverQuota(quota) => Some(Written::OverQuota(quota)),
+    }
+}
+
+fn written_as(fate: Fate, sealed: &Sealed) -> Written {
+    match fate {
+        Fate::Stale => Written::Stale,
+        Fate::OverQuota(quota) => Written::OverQuota(quota),
+        Fate::Placed(placed) => Written::Recorded(Receipt {
             origin: placed.origin,
             seq: placed.seq,
             leaf: *placed.leaf.as_bytes(),

@@ -195,7 +195,7 @@ impl Audit {
             .await?;
         let result = self
             .room
-            .operate("audit.export", &self.target, &context, move |step| {
+            .operate("audit.export", &self.target, &context.ending_effect(), move |step| {
                 step.ends_effect();
                 write_bundle(step, &writing)
             })

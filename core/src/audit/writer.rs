@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    Sequencer, Write,
+    Sequencer, Write, Written,
     queue::{Answer, Job, Queue, Taken},
     syncer::Syncer,
     upkeep::Upkeep,
@@ -24,6 +24,7 @@ use crate::{
     anchor::Keepers,
     memory,
     metrics::{Meter, Timer},
+    quota::{Gate, Quotas},
     store::{Reserve, Store},
 };
 
@@ -40,14 +41,19 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread, which tells those who keep anchors of every commit.
-    pub(crate) fn start(sequencer: Sequencer, anchors: Arc<Keepers>, meter: Arc<Meter>) -> Result<Self> {
+    pub(crate) fn start(
+        sequencer: Sequencer,
+        anchors: Arc<Keepers>,
+        meter: Arc<Meter>,
+        gate: Arc<Gate>,
+    ) -> Result<Self> {
         let queue = Arc::new(Queue::default());
         let position_limit = sequencer.position_limit();
         let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("strongroom-writer".to_owned())
             .spawn(move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&own), sequencer, anchors, &meter)));
+                let ended = catch_unwind(AssertUnwindSafe(|| run(Arc::clone(&own), sequencer, anchors, &meter, &gate)));
                 // Whatever happened, nobody may wait for a thread that is gone.
                 own.close();
                 while let Taken::Jobs(jobs) = own.take(Duration::ZERO) {
@@ -89,24 +95,51 @@ impl Drop for Writer {
     }
 }
 
-fn run(queue: Arc<Queue>, mut sequencer: Sequencer, anchors: Arc<Keepers>, meter: &Arc<Meter>) -> Result<()> {
+fn run(
+    queue: Arc<Queue>,
+    mut sequencer: Sequencer,
+    anchors: Arc<Keepers>,
+    meter: &Arc<Meter>,
+    gate: &Arc<Gate>,
+) -> Result<()> {
     let syncer = Syncer::start(sequencer.store(), Arc::clone(&anchors), Arc::clone(meter), Arc::clone(&queue))?;
     let mut upkeep = Upkeep::start(sequencer.store())?;
     let mut disk = Disk::new(sequencer.store());
     loop {
-        match queue.take(IDLE_PATIENCE) {
-            Taken::Jobs(jobs) if disk.is_full(&mut sequencer) => {
-                jobs.into_iter().for_each(|job| (job.answer)(Err(Code::StoreFull.into())));
-                anchors.committed();
-            }
-            Taken::Jobs(jobs) => {
-                commit(&mut sequencer, meter, &mut disk, &syncer, &queue, jobs);
-                upkeep.committed();
-            }
-            Taken::Idle => upkeep.idle(),
-            Taken::Closed => return sequencer.close(),
+        let taken = queue.take(IDLE_PATIENCE);
+        let ends = matches!(taken, Taken::Closed);
+        let mut jobs = if let Taken::Jobs(jobs) = taken { jobs } else { Vec::new() };
+        jobs.extend(refused(gate, ends));
+        if jobs.is_empty() {
+            upkeep.idle();
+        } else if disk.is_full(&mut sequencer) {
+            jobs.into_iter().for_each(|job| (job.answer)(Err(Code::StoreFull.into())));
+            anchors.committed();
+        } else {
+            commit(&mut sequencer, meter, &mut disk, &syncer, &queue, jobs);
+            upkeep.committed();
+        }
+        if ends {
+            return sequencer.close();
         }
     }
+}
+
+/// The lines of what quotas refused that are due.
+fn refused(gate: &Arc<Gate>, ends: bool) -> Vec<Job> {
+    let due = gate.due(ends).into_iter().map(|refusals| {
+        let lines = vec![(refusals.number, refusals.line.clone())];
+        let gate = Arc::clone(gate);
+        let answer = move |written: Result<Written>| match written {
+            Ok(Written::Recorded(_)) => {}
+            Ok(Written::Stale | Written::OverQuota(_)) => {
+                tracing::warn!("the log of a tenant was closed before it said what was refused to it");
+            }
+            Err(_) => gate.give_back(refusals),
+        };
+        Job { write: Write { changes: Vec::new(), lines, quotas: Quotas::default() }, answer: Box::new(answer) }
+    });
+    due.collect()
 }
 
 /// What the writer knows of the disk. When it is full, the service stops: that is recorded in the room kept for it, and

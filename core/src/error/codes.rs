@@ -85,6 +85,9 @@ codes! {
     TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";
     TenantSuspended "SR-TENANT-SUSPENDED" Denied "the tenant is suspended" "an operator must resume it first";
     TenantActive "SR-TENANT-ACTIVE" Conflict "the tenant is not suspended" "there is nothing to resume";
+    QuotaExceeded "SR-TENANT-QUOTA-EXCEEDED" Limited "a quota of the tenant is used up; nothing was stored" "delete secrets or destroy versions that nobody needs, or ask an operator: `strongroom tenant set NAME --max-secrets N --max-bytes N`";
+    RateLimited "SR-TENANT-RATE-LIMITED" Limited "the tenant is asked for more than its quota allows; nothing was done" "wait, then try again more slowly; a day's audit lines begin anew at 00:00 UTC; an operator can allow more: `strongroom tenant set NAME --max-rate N --max-audit-bytes N`";
+    QuotaInvalid "SR-TENANT-QUOTA-INVALID" Invalid "a quota is outside its bounds" "allow at most 1,000,000,000 secrets, 1 PiB, and 1 to 1,000,000 operations per second";
     TenantInvalid "SR-TENANT-INVALID" Invalid "the tenant name is not valid" "use 1 to 63 bytes of [a-z0-9-], beginning and ending with a letter or digit; `sys` is reserved";
     ActorInvalid "SR-ACTOR-INVALID" Invalid "the actor is not valid" "use `user:`, `service:` or `operator:` and 1 to 128 bytes of printable ASCII without spaces";
     ContextInvalid "SR-CONTEXT-INVALID" Invalid "the request id or address is not valid" "use a request id of 32 hex digits and an IP address";

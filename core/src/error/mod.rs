@@ -5,7 +5,7 @@
 
 mod codes;
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 pub use codes::Code;
 
@@ -74,6 +74,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     code: Code,
     detail: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -83,7 +84,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error that says no more than its code.
     pub fn new(code: Code) -> Self {
-        Self(Box::new(Inner { code, detail: None, source: None }))
+        Self(Box::new(Inner { code, detail: None, retry_after: None, source: None }))
     }
 
     /// Adds what a caller may know besides: positions, numbers, names the caller gave. Never a value.
@@ -100,9 +101,17 @@ impl Error {
         self
     }
 
+    /// Says how long it takes until another try may do.
+    #[must_use]
+    pub(crate) fn retry_in(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
     /// The same error once more, without its cause: for another caller, or for another try.
     pub(crate) fn again(&self) -> Self {
-        let copy = Self::new(self.0.code);
+        let mut copy = Self::new(self.0.code);
+        copy.0.retry_after = self.0.retry_after;
         match &self.0.detail {
             Some(detail) => copy.detail(detail.clone()),
             None => copy,
@@ -122,6 +131,11 @@ impl Error {
     /// The next step, in a sentence.
     pub fn remedy(&self) -> &'static str {
         self.0.code.remedy()
+    }
+
+    /// How long to wait before another try, where that is known: of `RateLimited`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// What is known beyond the code, if anything.

@@ -257,7 +257,7 @@ fn record(leases: &Leases, room: &Arc<Room>, all: bool) -> bool {
 async fn record_one(room: &Arc<Room>, grant: &Grant) -> Result<Receipt> {
     let (counts, object, id) = (grant.counts(), grant.object, *grant.id().as_bytes());
     let ((), receipt) = room
-        .operate("secret.lease", &grant.target, &grant.context, move |step| {
+        .operate("secret.lease", &grant.target, &grant.context.clone().ending_effect(), move |step| {
             step.ends_effect();
             step.line.object = object;
             step.line.count = Some(counts.reads);

@@ -17,7 +17,7 @@ use prometheus_client::{
 };
 
 use super::{TenantTotals, Totals};
-use crate::{Code, Result, TenantId, limits};
+use crate::{Code, Result, TenantId, limits, quota::Quota};
 
 /// Stands for tenants beyond the limit. No tenant has this name: it has a space.
 const OTHER: &str = "other tenants";
@@ -32,6 +32,11 @@ struct ByAct {
 struct ByTenant {
     tenant: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByQuota {
+    quota: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,6 +56,7 @@ pub(crate) struct Meter {
     tenants_named: AtomicUsize,
     allowed: Counter,
     refused: Counter,
+    quotas: Family<ByQuota, Counter>,
     pub(crate) sealed: Counter,
     pub(crate) opened: Counter,
     pub(crate) rotations: Counter,
@@ -99,6 +105,7 @@ impl Meter {
             tenants_named: AtomicUsize::new(0),
             allowed: of(&outcomes, ALLOWED),
             refused: of(&outcomes, REFUSED),
+            quotas: Family::default(),
             sealed: Counter::default(),
             opened: Counter::default(),
             rotations: Counter::default(),
@@ -127,6 +134,7 @@ impl Meter {
         registry.register("strongroom_operations", "Operations, by outcome", outcomes);
         registry.register("strongroom_acts", "Operations, by act and class of outcome", meter.acts.clone());
         registry.register("strongroom_tenant_operations", "Operations on a tenant, by outcome", meter.tenants.clone());
+        registry.register("strongroom_quota_refusals", "Operations refused for a quota", meter.quotas.clone());
         registry.register("strongroom_key_cache", "Look-ups of a tenant's keys", cache);
         registry.register("strongroom_lease_reads", "Reads under a lease", leases);
         let histograms = [
@@ -170,6 +178,11 @@ impl Meter {
                 self.retrieved.inc();
             }
         }
+    }
+
+    /// An operation that a tenant's quota refuses.
+    pub(crate) fn over_quota(&self, quota: Quota) {
+        self.quotas.get_or_create(&ByQuota { quota: quota.as_str() }).inc();
     }
 
     fn count_tenant(&self, tenant: &TenantId, outcome: &'static str) {

@@ -69,12 +69,14 @@ pub struct Context {
     actor: Actor,
     request: Option<RequestId>,
     source: Option<IpAddr>,
+    /// It tells what became of something that was begun: no quota refuses that.
+    pub(crate) ends_effect: bool,
 }
 
 impl Context {
     /// An actor, and nothing else known.
     pub fn new(actor: Actor) -> Self {
-        Self { actor, request: None, source: None }
+        Self { actor, request: None, source: None, ends_effect: false }
     }
 
     /// Adds the request's id. Default: each operation gets a random one.
@@ -89,6 +91,13 @@ impl Context {
     #[must_use]
     pub fn source(mut self, address: IpAddr) -> Self {
         self.source = Some(address.to_canonical());
+        self
+    }
+
+    /// The same, for the result of what was begun.
+    #[must_use]
+    pub(crate) fn ending_effect(mut self) -> Self {
+        self.ends_effect = true;
         self
     }
 

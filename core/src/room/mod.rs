@@ -21,7 +21,7 @@ pub use init::{DeviceKeys, Init, Recovery};
 pub use open::OpenOptions;
 pub(crate) use operation::{LineFacts, Named, Part, Step, Target, change_of};
 pub use status::{AuditHead, Status};
-pub use tenant_changes::TenantSettings;
+pub use tenant_changes::{TenantChange, TenantSettings};
 pub use tenants::{Admin, ExportedKey, TenantInfo, TenantState, Tenants};
 
 use strongroom_log::{Origin, RootKey};
@@ -38,6 +38,7 @@ use crate::{
     memory::Arena,
     metrics::{Meter, Metrics, Timer},
     presence::Presence,
+    quota::Gate,
     random::Random,
     readers::Readers,
     room::checked::Checked,
@@ -84,6 +85,8 @@ pub(crate) struct Room {
     keys: KeyCache,
     pub(crate) leases: Arc<Leases>,
     pub(crate) meter: Arc<Meter>,
+    /// Shared with the writer, which records what it refused.
+    gate: Arc<Gate>,
     derivations: tokio::sync::Semaphore,
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Checked<(TenantRef, IndexHash), ActorRow>,

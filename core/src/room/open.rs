@@ -30,6 +30,7 @@ use crate::{
     memory::{ARENA_BYTES_DEFAULT, Arena, Locking},
     metrics::Meter,
     presence::Presence,
+    quota::{Gate, Quotas},
     random::{Random, SystemRandom},
     readers::Readers,
     seal::Subject,
@@ -202,11 +203,16 @@ impl Strongroom {
         let lines: Vec<_> = own.iter().map(|line| (TenantNumber::SYS, line.clone())).collect();
         let is_noted = !lines.is_empty();
         let (answer, answered) = oneshot::channel();
-        room.writer.push(Write { changes: Vec::new(), lines }, Box::new(move |written| drop(answer.send(written))));
+        room.writer.push(
+            Write { changes: Vec::new(), lines, quotas: Quotas::default() },
+            Box::new(move |written| drop(answer.send(written))),
+        );
         match answered.await.map_err(|_| Code::Closed)?? {
             // Of a write without lines there is no receipt.
-            Written::Stale if is_noted => Err(Error::new(Code::Integrity).detail("the log of the deployment")),
-            Written::Stale | Written::Recorded(_) => {
+            Written::Stale | Written::OverQuota(_) if is_noted => {
+                Err(Error::new(Code::Integrity).detail("the log of the deployment"))
+            }
+            Written::Stale | Written::OverQuota(_) | Written::Recorded(_) => {
                 refused.into_iter().for_each(Refused::recorded);
                 Ok(())
             }
@@ -268,6 +274,7 @@ impl Parts {
             root_key: root_key.clone(),
         }));
         let meter = Arc::new(Meter::new());
+        let gate = Arc::new(Gate::new(Arc::<JudgedClock>::clone(&clock), Arc::clone(&random), Arc::clone(&meter)));
         let room = Room {
             deployment: row.deployment,
             origin,
@@ -275,7 +282,7 @@ impl Parts {
             root_key,
             sys: row.sys_ref,
             readers: Readers::start(&store)?,
-            writer: Writer::start(sequencer, Arc::clone(&anchors), Arc::clone(&meter))?,
+            writer: Writer::start(sequencer, Arc::clone(&anchors), Arc::clone(&meter), Arc::clone(&gate))?,
             anchors,
             presence,
             home,
@@ -285,6 +292,7 @@ impl Parts {
             random,
             leases: Arc::new(Leases::new(Arc::clone(&arena), Arc::clone(&meter))),
             meter,
+            gate,
             arena,
             derivations: tokio::sync::Semaphore::new(DERIVATIONS_MAX),
             names: Mutex::new(HashMap::new()),

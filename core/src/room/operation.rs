@@ -11,13 +11,14 @@ use std::{sync::Arc, time::Instant};
 use strongroom_log::{LineBuilder, LineTemplate, Object, Outcome, RowChange, Who};
 use tokio::sync::oneshot;
 
-use super::Room;
+use super::{Room, TenantSettings};
 use crate::{
     Actor, ActorKind, Class, Code, Context, Error, Handle, RequestId, Result, TenantId, TenantState,
     audit::{Receipt, Write, Written, log_origin},
     clock::{Clock as _, Timestamp},
     keys::{Authenticated, IndexKind, Pseudonym, PseudonymKind, TenantKeys, row_hash},
     limits,
+    quota::{Admitted, Quota, Quotas},
     random::Random,
     readers,
     seal::Subject,
@@ -134,6 +135,8 @@ enum Prepared<T> {
     Write(Result<T>, Write),
     /// The tenant's own log cannot take the refusal.
     InSys(Error),
+    /// Refused at the gate, which counts it.
+    Counted(Error),
 }
 
 /// What became of it.
@@ -142,8 +145,24 @@ enum Settled<T> {
     Done(Result<T>, Receipt),
     /// The tenant's own log cannot take the refusal.
     InSys(Error),
+    /// Refused at the gate, which counts it.
+    Counted(Error),
     /// What it was computed from has changed.
     Stale,
+    /// The tenant would have more than a quota allows.
+    OverQuota(Quota, Quotas),
+}
+
+/// One operation, as it is asked for.
+#[derive(Clone)]
+struct Asked {
+    act: &'static str,
+    context: Context,
+    request: [u8; 16],
+    /// The tenant's name and whether the gate has counted it; `None` where no quota holds.
+    gated: Option<(TenantId, Admitted)>,
+    /// Refused for this, whatever the work says.
+    over: Option<(Quota, Quotas)>,
 }
 
 impl Room {
@@ -184,22 +203,44 @@ impl Room {
             Some(id) => *id.as_bytes(),
             None => self.random.array()?,
         };
+        // Before anything is done for it.
+        let gated = match target {
+            Target::Tenant(name) if !context.ends_effect => Some((name.clone(), self.gate.admit(name)?)),
+            _ => None,
+        };
+        let mut asked = Asked { act, context: context.clone(), request, gated, over: None };
         let work = Arc::new(work);
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
             let (number, keys, sys) = match self.resolve(target).await {
                 Ok(found) => found,
                 Err(error) => return self.refuse_in_sys(act, target, context, request, error).await,
             };
-            let (room, context_there, work) = (Arc::clone(self), context.clone(), Arc::clone(&work));
+            let (room, asked_there, work) = (Arc::clone(self), asked.clone(), Arc::clone(&work));
             let settled = self
-                .carry_through(move |snapshot| {
-                    room.prepare(snapshot, act, number, (&keys, &sys), &context_there, request, &*work)
-                })
+                .carry_through(move |snapshot| room.prepare(snapshot, number, (&keys, &sys), &asked_there, &*work))
                 .await?;
             match settled {
-                Settled::Done(outcome, receipt) => return outcome.map(|value| (value, receipt)),
+                Settled::Done(outcome, receipt) => {
+                    if let Some((name, Admitted::Counted)) = &asked.gated {
+                        self.gate.audit_bytes_left(name);
+                    }
+                    return outcome.map(|value| (value, receipt));
+                }
                 Settled::InSys(error) => return self.refuse_in_sys(act, target, context, request, error).await,
+                Settled::Counted(error) => return Err(error),
+                Settled::OverQuota(Quota::AuditBytes | Quota::Rate, _) => {
+                    let Target::Tenant(name) = target else { return Err(Code::Internal.into()) };
+                    return Err(self.gate.audit_bytes_used_up(name));
+                }
+                // Once more, to record the refusal.
+                Settled::OverQuota(quota, quotas) => {
+                    self.meter.over_quota(quota);
+                    asked.over = Some((quota, quotas));
+                }
                 Settled::Stale => {}
+            }
+            if let Some((_, admitted)) = &mut asked.gated {
+                *admitted = Admitted::Counted;
             }
         }
         let error = Error::new(Code::StoreBusy).detail("the same rows keep changing");
@@ -217,10 +258,11 @@ impl Room {
     ) -> Result<(T, Receipt)> {
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
             let Ok((number, keys, sys)) = self.resolve(&Target::Sys).await else { return Err(error) };
-            let (room, context, target, code) = (Arc::clone(self), context.clone(), target.clone(), error.code());
+            let (room, target, code) = (Arc::clone(self), target.clone(), error.code());
+            let asked = Asked { act, context: context.clone(), request, gated: None, over: None };
             let settled = self
                 .carry_through(move |snapshot| {
-                    room.prepare(snapshot, act, number, (&keys, &sys), &context, request, &|step: &mut Step<'_>| {
+                    room.prepare(snapshot, number, (&keys, &sys), &asked, &|step: &mut Step<'_>| {
                         if let Target::Tenant(name) = &target {
                             step.name(PseudonymKind::Tenant, name.as_str().as_bytes())?;
                         }
@@ -252,10 +294,12 @@ impl Room {
             let good = prepared.is_ok();
             match prepared {
                 Ok(Prepared::Write(outcome, write)) => {
+                    let quotas = write.quotas;
                     let settle = move |written: Result<Written>| {
                         let settled = written.map(|written| match written {
                             Written::Recorded(receipt) => Settled::Done(outcome, receipt),
                             Written::Stale => Settled::Stale,
+                            Written::OverQuota(quota) => Settled::OverQuota(quota, quotas),
                         });
                         let _ = answer.send(settled);
                         drop(place);
@@ -263,6 +307,7 @@ impl Room {
                     room.writer.push(write, Box::new(settle));
                 }
                 Ok(Prepared::InSys(error)) => drop(answer.send(Ok(Settled::InSys(error)))),
+                Ok(Prepared::Counted(error)) => drop(answer.send(Ok(Settled::Counted(error)))),
                 Err(error) => drop(answer.send(Err(error))),
             }
             good
@@ -290,29 +335,47 @@ impl Room {
         let log = log_origin(number, keys.tenant(), &self.origin);
         let lines = vec![(number, facts.build(act, &log, who, request, None, Outcome::Ok)?)];
         let (answer, answered) = oneshot::channel();
-        self.writer.push(Write { changes, lines }, Box::new(move |written| drop(answer.send(written))));
+        self.writer.push(
+            Write { changes, lines, quotas: Quotas::default() },
+            Box::new(move |written| drop(answer.send(written))),
+        );
         match answered.await.map_err(|_| Code::Closed)?? {
             Written::Recorded(receipt) => Ok(receipt),
-            Written::Stale => Err(Code::DeploymentExists.into()),
+            Written::Stale | Written::OverQuota(_) => Err(Code::DeploymentExists.into()),
         }
     }
 
     /// Runs on a reader thread.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one operation, named once")]
     fn prepare<T>(
         &self,
         snapshot: &mut dyn Snapshot,
-        act: &'static str,
         number: TenantNumber,
         (keys, sys): (&TenantKeys, &TenantKeys),
-        context: &Context,
-        request: [u8; 16],
+        asked: &Asked,
         work: &dyn Fn(&mut Step<'_>) -> Result<T>,
     ) -> Result<Prepared<T>> {
+        let Asked { act, ref context, request, .. } = *asked;
         let Some(row) = snapshot.tenant(number)? else { return Ok(Prepared::InSys(Code::Integrity.into())) };
         if let Err(error) = self.admit(sys, number, &row) {
+            if let (Some((name, _)), Code::TenantClosed) = (&asked.gated, error.code()) {
+                self.gate.forget(name);
+            }
             return Ok(Prepared::InSys(error));
         }
+        let own = log_origin(number, row.tenant, &self.origin);
+        let quotas = match &asked.gated {
+            None => Quotas::default(),
+            Some((name, admitted)) => {
+                let quotas = match TenantSettings::from_row(&row) {
+                    Ok(settings) => settings.quotas,
+                    Err(error) => return Ok(Prepared::InSys(error)),
+                };
+                if let Err(error) = self.gate.learn((name, number), &own, &quotas, *admitted) {
+                    return Ok(Prepared::Counted(error));
+                }
+                quotas
+            }
+        };
         let (handle, new_actor) = match self.actor_handle(snapshot, number, keys, context.actor()) {
             Ok(known) => known,
             // Here nobody can be named, but in `sys` the actor has another row.
@@ -330,7 +393,11 @@ impl Room {
             parts: Vec::new(),
             effect: Effect::None,
         };
-        let outcome = work(&mut step);
+        let outcome = match &asked.over {
+            None => work(&mut step),
+            // The work names what it would have been done to.
+            Some((quota, quotas)) => work(&mut step).and_then(|_| Err(quota.exceeded(quotas))),
+        };
         let Step { mut changes, mut line, mut parts, effect, .. } = step;
         if outcome.is_err() {
             changes.clear();
@@ -353,7 +420,6 @@ impl Room {
             Some(address) => Some(keys.pseudonym(PseudonymKind::Address, address.to_string().as_bytes())?),
             None => None,
         };
-        let own = log_origin(number, row.tenant, &self.origin);
         let mut lines = Vec::with_capacity(parts.len() + 1);
         for part in &parts {
             let (to, origin, who) = match &part.elsewhere {
@@ -370,7 +436,7 @@ impl Room {
             Err(error) => Outcome::Refused(error.code().name()),
         };
         lines.push((number, line.build(act, &own, who, request, source, result)?));
-        Ok(Prepared::Write(outcome, Write { changes, lines }))
+        Ok(Prepared::Write(outcome, Write { changes, lines, quotas }))
     }
 
     /// Refuses a tenant whose row is not whole, or who is not active.

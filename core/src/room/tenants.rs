@@ -13,8 +13,9 @@ use crate::{
     clock::{Clock as _, Timestamp},
     device::Prk,
     keys::{IndexKind, KeyEpoch, PseudonymKind, TenantKeys, TenantSeed},
+    quota::day_of,
     seal::Subject,
-    store::{Change, TenantNumber, TenantRow},
+    store::{Change, LogHeadRow, TenantNumber, TenantRow, Usage},
 };
 
 /// What a tenant may do.
@@ -70,6 +71,8 @@ pub struct TenantInfo {
     pub log_size: u64,
     /// What an operator decided for it.
     pub settings: TenantSettings,
+    /// What it uses, of what it may.
+    pub usage: Usage,
 }
 
 /// All tenants.
@@ -163,7 +166,7 @@ impl Admin {
                     row: Some(change_of(&row)),
                     ..LineFacts::default()
                 };
-                let info = info(step.room, &row, name.clone(), 0)?;
+                let info = info(step, &row, name.clone(), None, 0)?;
                 step.changes.push(Change::CreateTenant(row));
                 Ok(info)
             })
@@ -195,8 +198,8 @@ impl Admin {
             .operate("tenant.show", &Target::Sys, &self.context, move |step| {
                 let row = find(step, &name)?;
                 step.line.object = Some(by_ref(row.tenant));
-                let size = step.snapshot.log_head(row.number)?.map_or(0, |head| head.size);
-                info(step.room, &row, name.clone(), size)
+                let head = step.snapshot.log_head(row.number)?;
+                info(step, &row, name.clone(), head.as_ref(), 0)
             })
             .await
     }
@@ -209,13 +212,13 @@ impl Admin {
         let (tenants, receipt) = self
             .room
             .operate("tenant.list", &Target::Sys, &self.context, |step| {
-                let sizes: std::collections::HashMap<_, _> =
-                    step.snapshot.log_heads()?.into_iter().map(|head| (head.tenant, head.size)).collect();
+                let heads: std::collections::HashMap<_, _> =
+                    step.snapshot.log_heads()?.into_iter().map(|head| (head.tenant, head)).collect();
                 let mut tenants = Vec::new();
                 for row in step.snapshot.tenants()? {
                     step.keys.check_row(&row)?;
                     let name = step.room.tenant_name(step.keys, &row)?;
-                    tenants.push(info(step.room, &row, name, sizes.get(&row.number).copied().unwrap_or(0))?);
+                    tenants.push(info(step, &row, name, heads.get(&row.number), 0)?);
                 }
                 tenants.sort_by(|a, b| a.id.cmp(&b.id));
                 step.line.count = Some(tenants.len() as u64);
@@ -324,14 +327,25 @@ fn free_position(step: &mut Step<'_>) -> Result<TenantNumber> {
     }
 }
 
-pub(super) fn info(room: &Room, row: &TenantRow, id: TenantId, log_size: u64) -> Result<TenantInfo> {
+/// A tenant whose row was checked, with the head of its log, to which this operation adds some lines.
+pub(super) fn info(
+    step: &Step<'_>,
+    row: &TenantRow,
+    id: TenantId,
+    head: Option<&LogHeadRow>,
+    lines: u64,
+) -> Result<TenantInfo> {
+    // Of another day than this one nothing counts any more.
+    let (usage, today) = (head.map_or_else(Usage::default, |head| head.usage), day_of(step.now));
+    let usage = Usage { audit_bytes: usage.audit_bytes_on(today), day: today, ..usage };
     Ok(TenantInfo {
         id,
         tenant_ref: row.tenant,
         state: TenantState::from_number(row.state).unwrap_or(TenantState::Suspended),
         created_at: Timestamp(row.created_at),
-        log_origin: log_origin(row.number, row.tenant, &room.origin).as_str().to_owned(),
-        log_size,
+        log_origin: log_origin(row.number, row.tenant, &step.room.origin).as_str().to_owned(),
+        log_size: head.map_or(0, |head| head.size) + lines,
+        usage,
         settings: TenantSettings::from_row(row)?,
     })
 }

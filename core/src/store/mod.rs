@@ -266,6 +266,8 @@ pub enum Applied {
     Done,
     /// What it was computed from has changed: nothing of it was applied.
     Stale,
+    /// There is no room for so much more: nothing of it was applied.
+    Exceeds(Growth),
 }
 
 /// Everything that one commit adds to the audit log.
@@ -298,7 +300,14 @@ pub struct OpenGeneration<'a> {
 /// methods it can only be dropped, which undoes it: a commit is refused.
 pub trait Transaction: Snapshot {
     /// Applies all of these changes, or none.
-    fn apply(&mut self, changes: &[Change]) -> Result<Applied>;
+    fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
+        self.apply_within(changes, Growth::ANY)
+    }
+    /// The same; none, too, if a tenant would then have more in store than `room` over what it has. What makes nothing
+    /// more is applied whatever the room.
+    fn apply_within(&mut self, changes: &[Change], room: Growth) -> Result<Applied>;
+    /// By how much the changes that were applied since the last call of this made more of what each tenant has stored.
+    fn take_growth(&mut self) -> Vec<(TenantNumber, Growth)>;
     /// Writes the commit's part of the audit log.
     fn record(&mut self, record: &Record<'_>) -> Result<()>;
     /// Keeps the last checkpoint that an epoch signed, before another epoch's replaces it in the head.

@@ -205,6 +205,41 @@ pub struct LogHeadRow {
     pub time: u64,
     /// 1 open, 2 closed.
     pub status: u8,
+    /// What the tenant uses, kept here because a line goes with whatever changes it.
+    pub usage: Usage,
+}
+
+/// What a tenant uses. It is counted as it changes, and nothing authenticates it: it only says whether a quota is
+/// used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Secrets.
+    pub secrets: u64,
+    /// Bytes of the sealed values of all their versions.
+    pub bytes: u64,
+    /// The day of `audit_bytes`, from 1970-01-01 in UTC.
+    pub day: u32,
+    /// Bytes of the tenant's audit lines of that day.
+    pub audit_bytes: u64,
+}
+
+/// By how much a change makes more, or less, of what a tenant has stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    /// Secrets.
+    pub secrets: i64,
+    /// Bytes of sealed values.
+    pub bytes: i64,
+}
+
+impl Growth {
+    /// More than any change.
+    pub const ANY: Self = Self { secrets: i64::MAX, bytes: i64::MAX };
+
+    /// Whether this is more than there is room for. What makes nothing more always fits.
+    pub(crate) fn fits(self, room: Self) -> bool {
+        (self.secrets <= 0 || self.secrets <= room.secrets) && (self.bytes <= 0 || self.bytes <= room.bytes)
+    }
 }
 
 /// The head of everything in the current generation.

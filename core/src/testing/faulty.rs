@@ -14,9 +14,9 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IndexCheck,
-        IndexPart, IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Record, Reserve, SecretRow,
-        Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, Growth, HeadRow,
+        IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Record, Reserve,
+        SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -193,8 +193,12 @@ struct FaultyTransaction<'s> {
 }
 
 impl Transaction for FaultyTransaction<'_> {
-    fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
-        self.plan.play(Step::Apply, || self.inner.apply(changes))
+    fn apply_within(&mut self, changes: &[Change], room: Growth) -> Result<Applied> {
+        self.plan.play(Step::Apply, || self.inner.apply_within(changes, room))
+    }
+
+    fn take_growth(&mut self) -> Vec<(TenantNumber, Growth)> {
+        self.inner.take_growth()
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {

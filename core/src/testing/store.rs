@@ -16,9 +16,9 @@ use crate::{
     id::{DeploymentId, Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow,
-        IndexPart, IntentRow, LineKey, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Order, PutSecret,
-        Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, Growth,
+        HeadRow, IndexPart, IntentRow, LineKey, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Order,
+        PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow, Transaction, Usage, VersionRow,
     },
 };
 
@@ -43,6 +43,7 @@ pub const CHECKS: &[Check] = &[
     ("versions are changed together or not at all", changing),
     ("the oldest versions are removed", removing),
     ("the oldest versions are removed whoever puts, and whatever was undone", removing_in_turns),
+    ("what tenants store more or less is counted, and kept within the room there is", growth),
     ("labels are replaced or left", labels),
     ("secrets and folders are walked through in order", walking),
     ("folders are found by the one above", folders),
@@ -307,6 +308,7 @@ fn tenants(Pair { store, other }: &Pair) {
         prev: Vec::new(),
         time: 0,
         status: 1,
+        usage: Usage::default(),
     };
     assert_eq!(view.log_head(TenantNumber(5)).unwrap(), Some(log));
     let heads: Vec<u32> = view.log_heads().unwrap().iter().map(|head| head.tenant.0).collect();
@@ -500,6 +502,60 @@ fn removing_in_turns(Pair { store, other }: &Pair) {
         assert_eq!(there, (version - 4..=version).rev().collect::<Vec<_>>());
         assert_eq!(view.versions_astray().unwrap(), 0);
     }
+}
+
+fn growth(Pair { store, .. }: &Pair) {
+    furnish(&**store);
+    let five = TenantNumber(5);
+    let put_version = |revision: u64, version: u64, oldest: Option<u64>| {
+        let value = vec![7; usize::try_from(10 * version).unwrap()];
+        Change::PutSecret(Box::new(PutSecret {
+            secret: SecretRow { revision, ..secret_row(1, ROOT) },
+            version: Some(VersionRow { value, ..version_row(1, version) }),
+            oldest,
+            ..put(1, ROOT)
+        }))
+    };
+    let room = |secrets, bytes| Growth { secrets, bytes };
+    let apply = |changes: &[Change], room: Growth| {
+        let mut transaction = store.begin().unwrap();
+        let applied = transaction.apply_within(changes, room).unwrap();
+        let grown = transaction.take_growth();
+        assert_eq!(transaction.take_growth(), [], "it is told once");
+        transaction.commit().unwrap();
+        (applied, grown)
+    };
+    let first = || [put_version(1, 1, None)];
+    let before = everything(&**store);
+    for (name, little) in [("no secret", room(0, 10)), ("a byte too little", room(1, 9))] {
+        assert_eq!(apply(&first(), little), (Applied::Exceeds(room(1, 10)), vec![]), "{name}");
+        assert_eq!(everything(&**store), before, "{name}");
+    }
+    assert_eq!(apply(&first(), room(1, 10)), (Applied::Done, vec![(five, room(1, 10))]), "exactly");
+    assert_eq!(apply(&first(), room(9, 99)), (Applied::Stale, vec![]));
+    assert_eq!(apply(&[put_version(2, 2, None)], room(0, 20)), (Applied::Done, vec![(five, room(0, 20))]));
+    // What it removes makes room for what it adds: in one change, and in several.
+    assert_eq!(apply(&[put_version(3, 3, Some(3))], room(0, 0)), (Applied::Done, vec![(five, room(0, 0))]));
+    let two = |left| [put_version(4, 4, None), shrink(5, 3, left)];
+    assert_eq!(apply(&two(1), room(0, 10)).0, Applied::Exceeds(room(0, 11)));
+    assert_eq!(apply(&two(0), room(0, 10)), (Applied::Done, vec![(five, room(0, 10))]));
+    // What makes nothing more needs no room.
+    assert_eq!(apply(&[shrink(6, 4, 0)], room(-9, -9)), (Applied::Done, vec![(five, room(0, -40))]));
+    done(&**store, &[put_version(7, 5, None)]);
+    let delete = DeleteSecret { tenant: five, id: secret_row(1, ROOT).id, revision: 7, folders: Vec::new() };
+    assert_eq!(apply(&[Change::DeleteSecret(delete)], room(0, 0)), (Applied::Done, vec![(five, room(-1, -50))]));
+    // What was applied and then taken back with its transaction is nobody's.
+    let mut undone = store.begin().unwrap();
+    assert_eq!(undone.apply(&first()).unwrap(), Applied::Done);
+    drop(undone);
+    assert_eq!(store.begin().unwrap().take_growth(), []);
+}
+
+/// A change of a version that leaves so many bytes of its value.
+fn shrink(revision: u64, version: u64, left: usize) -> Change {
+    let secret = SecretRow { revision, ..secret_row(1, ROOT) };
+    let changed = VersionRow { revision: 2, value: vec![7; left], ..version_row(1, version) };
+    Change::PutSecret(Box::new(PutSecret::of_row(TenantNumber(5), secret, vec![changed])))
 }
 
 fn labels(Pair { store, .. }: &Pair) {
@@ -807,6 +863,7 @@ fn log_head(tenant: TenantNumber, size: u64) -> LogHeadRow {
         prev: vec![1; 32],
         time: size,
         status: 1,
+        usage: Usage { secrets: size, bytes: size + 1, day: 20_000, audit_bytes: size + 2 },
     }
 }
 

@@ -81,6 +81,8 @@ pub enum StateCode {
     Replaced,
     /// What a row is found by is not what it says of itself.
     Hidden,
+    /// More or less is there than is counted for the tenant's quotas.
+    Miscounted,
 }
 
 impl StateCode {
@@ -93,6 +95,7 @@ impl StateCode {
             Self::Missing => "STATE-MISSING",
             Self::Replaced => "STATE-REPLACED",
             Self::Hidden => "STATE-HIDDEN",
+            Self::Miscounted => "STATE-MISCOUNTED",
         }
     }
 }

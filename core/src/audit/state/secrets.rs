@@ -14,7 +14,7 @@ use crate::{
     room::Step,
     seal::Subject,
     secrets::{Meta, Settings},
-    store::SecretRow,
+    store::{SecretRow, Usage, VersionRow},
 };
 
 /// Rows read at a time.
@@ -82,19 +82,24 @@ pub(super) fn compare(step: &mut Step<'_>, found: &mut Found) -> Result<()> {
     let key_versions: BTreeSet<u32> = history.0.keys().map(|(version, _)| *version).collect();
 
     let mut folders = HashSet::new();
+    let mut there = Usage::default();
     let mut after = None;
     loop {
         let rows = step.snapshot.secrets_after(step.tenant.number, after.as_ref(), CHUNK)?;
         let Some(last) = rows.last() else { break };
         after = Some(last.id);
         for row in &rows {
+            let versions = step.snapshot.versions(step.tenant.number, row)?;
+            there.secrets += 1;
+            there.bytes += versions.iter().map(|version| version.value.len() as u64).sum::<u64>();
             let Some(path) = authentic_path(step, found, row) else { continue };
             folders.extend(path.parent().ancestors());
             let logged = history.remove(step, &path, &key_versions)?;
-            compare_secret(step, found, row, path.as_str(), logged)?;
+            compare_secret(step, found, (row, &versions), path.as_str(), logged)?;
         }
     }
     compare_folders(step, found, folders)?;
+    compare_usage(step, found, there)?;
     for ((_, pseudonym), logged) in history.0 {
         if let Some(row) = &logged.row {
             found.missing(row, &format!("secret {}", hex_encode(&pseudonym)), None);
@@ -120,7 +125,7 @@ fn authentic_path(step: &Step<'_>, found: &mut Found, row: &SecretRow) -> Option
 fn compare_secret(
     step: &mut Step<'_>,
     found: &mut Found,
-    row: &SecretRow,
+    (row, versions): (&SecretRow, &[VersionRow]),
     path: &str,
     mut logged: LoggedSecret,
 ) -> Result<()> {
@@ -130,11 +135,11 @@ fn compare_secret(
         Ok(settings) => logged.versions = logged.versions.split_off(&settings.oldest),
         Err(_) => found.add(StateCode::Altered, path, None, "its settings cannot be read"),
     }
-    for version in step.snapshot.versions(step.tenant.number, row)? {
+    for version in versions {
         let number = Some(version.version);
         let line = logged.versions.remove(&version.version);
-        if found.authentic(step.keys, &version, path, number) {
-            found.compare(line.as_ref(), &version, path, number);
+        if found.authentic(step.keys, version, path, number) {
+            found.compare(line.as_ref(), version, path, number);
         }
     }
     for (number, line) in &logged.versions {
@@ -151,6 +156,20 @@ fn compare_secret(
     labels.sort_unstable();
     if step.snapshot.labels_of(step.tenant.number, &row.id)? != labels {
         found.add(StateCode::Hidden, path, None, "it is found by other labels, or another type or owner, than it has");
+    }
+    Ok(())
+}
+
+/// What is counted for the tenant's quotas is what is there. Nothing authenticates the counts: whoever changes them has the
+/// tenant store more, or less, than it may.
+fn compare_usage(step: &mut Step<'_>, found: &mut Found, there: Usage) -> Result<()> {
+    let counted = step.snapshot.log_head(step.tenant.number)?.map(|head| head.usage).unwrap_or_default();
+    for (what, there, counted) in
+        [("secrets", there.secrets, counted.secrets), ("bytes of sealed values", there.bytes, counted.bytes)]
+    {
+        if there != counted {
+            found.add(StateCode::Miscounted, what, None, format!("{there} are there, and {counted} are counted"));
+        }
     }
     Ok(())
 }

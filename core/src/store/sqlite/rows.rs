@@ -11,7 +11,7 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IntentRow, LineRow,
-        LogHeadRow, SecretRow, TenantNumber, TenantRow, VersionRow,
+        LogHeadRow, SecretRow, TenantNumber, TenantRow, Usage, VersionRow,
     },
 };
 
@@ -43,7 +43,7 @@ macro_rules! columns {
         "tenant, request, act, boot"
     };
     (log_heads) => {
-        "tenant, ref, size, frontier, prev, time, status"
+        "tenant, ref, size, frontier, prev, time, status, secrets, bytes, day, audit_bytes"
     };
     (head) => {
         "generation, commits, frontier, last_commit, last_seq, time, tenants, lines, epoch, checkpoint"
@@ -354,6 +354,12 @@ impl Stored for LogHeadRow {
             prev: columns.bytes()?,
             time: columns.u64()?,
             status: columns.u8()?,
+            usage: Usage {
+                secrets: columns.u64()?,
+                bytes: columns.u64()?,
+                day: columns.u32()?,
+                audit_bytes: columns.u64()?,
+            },
         })
     }
 }

@@ -21,8 +21,9 @@ use crate::{
     Code, Error, Result,
     id::ObjectId,
     store::{
-        ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, HeadRow, IntentRow, LineRow,
-        LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, Growth, HeadRow, IntentRow,
+        LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction,
+        VersionRow,
     },
 };
 
@@ -35,13 +36,31 @@ const LOG_OPEN: u8 = 1;
 pub(super) struct Writing {
     /// Something went wrong half-way: nothing may be committed.
     broken: bool,
+    /// What was applied, and nobody has asked for yet.
+    growth: Grown,
+}
+
+/// By how much changes make more of what tenants have stored. One operation changes one tenant's secrets.
+#[derive(Default)]
+struct Grown(Vec<(TenantNumber, Growth)>);
+
+impl Grown {
+    fn add(&mut self, tenant: TenantNumber, by: Growth) {
+        match self.0.iter_mut().find(|(of, _)| *of == tenant) {
+            Some((_, growth)) => {
+                growth.secrets = growth.secrets.saturating_add(by.secrets);
+                growth.bytes = growth.bytes.saturating_add(by.bytes);
+            }
+            None => self.0.push((tenant, by)),
+        }
+    }
 }
 
 impl<'s> Session<'s, Writing> {
     pub(super) fn begin(store: &'s SqliteStore, lease: Lease<'s>) -> Result<Self> {
         begin_immediate(&lease, BEGIN_WAIT_MAX).map_err(|fault| store.place.blame(fault))?;
         store.places.begin();
-        Ok(Self { store, lease, mode: Writing { broken: false } })
+        Ok(Self { store, lease, mode: Writing { broken: false, growth: Grown::default() } })
     }
 
     /// Runs writes. After an error the transaction can only be undone.
@@ -61,12 +80,21 @@ impl<'s> Session<'s, Writing> {
 }
 
 impl Transaction for Session<'_, Writing> {
-    fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
+    fn apply_within(&mut self, changes: &[Change], room: Growth) -> Result<Applied> {
         let places = &self.store.places;
-        self.write(|db| match changes {
-            [change] if guard_comes_first(change) => apply(db, places, change),
-            changes => all_or_none(db, places, changes),
-        })
+        let mut grown = Grown::default();
+        let applied = self.write(|db| match changes {
+            [change] if guard_comes_first(change) && room == Growth::ANY => apply(db, places, change, &mut grown),
+            changes => all_or_none(db, places, changes, &mut grown, room),
+        })?;
+        if applied == Applied::Done {
+            grown.0.into_iter().for_each(|(tenant, growth)| self.mode.growth.add(tenant, growth));
+        }
+        Ok(applied)
+    }
+
+    fn take_growth(&mut self) -> Vec<(TenantNumber, Growth)> {
+        std::mem::take(&mut self.mode.growth.0)
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
@@ -144,6 +172,11 @@ fn guarded(rows: usize) -> Applied {
     if rows == 0 { Applied::Stale } else { Applied::Done }
 }
 
+/// A length, as growth has it: no value comes near the end of it.
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 fn exactly_one(rows: usize, what: &str) -> Result<(), Fault> {
     if rows == 1 { Ok(()) } else { Err(Fault::internal(format!("no such {what}"))) }
 }
@@ -153,19 +186,33 @@ fn guard_comes_first(change: &Change) -> bool {
     matches!(change, Change::PutSecret(_) | Change::DeleteSecret(_) | Change::CreateActor(..))
 }
 
-/// Applies changes in turn, and takes them all back if one of them is stale.
-fn all_or_none(db: &Connection, places: &Places, changes: &[Change]) -> Result<Applied, Fault> {
+/// Applies changes in turn, and takes them all back if one of them is stale, or if there is no room for them all.
+fn all_or_none(
+    db: &Connection,
+    places: &Places,
+    changes: &[Change],
+    grown: &mut Grown,
+    room: Growth,
+) -> Result<Applied, Fault> {
     execute(db, "SAVEPOINT work")?;
+    let mut applied = Applied::Done;
     for change in changes {
-        if apply(db, places, change)? == Applied::Stale {
-            execute(db, "ROLLBACK TO work")?;
-            places.forget();
-            execute(db, "RELEASE work")?;
-            return Ok(Applied::Stale);
+        applied = apply(db, places, change, grown)?;
+        if applied != Applied::Done {
+            break;
         }
     }
+    if applied == Applied::Done
+        && let Some((_, growth)) = grown.0.iter().find(|(_, growth)| !growth.fits(room))
+    {
+        applied = Applied::Exceeds(*growth);
+    }
+    if applied != Applied::Done {
+        execute(db, "ROLLBACK TO work")?;
+        places.forget();
+    }
     execute(db, "RELEASE work")?;
-    Ok(Applied::Done)
+    Ok(applied)
 }
 
 /// The revision that must be there before this one.
@@ -173,14 +220,14 @@ fn before(revision: u64) -> Result<i64, Fault> {
     number(revision)?.checked_sub(1).filter(|before| *before >= 0).ok_or_else(|| Fault::internal("revision 0"))
 }
 
-fn apply(db: &Connection, places: &Places, change: &Change) -> Result<Applied, Fault> {
+fn apply(db: &Connection, places: &Places, change: &Change, grown: &mut Grown) -> Result<Applied, Fault> {
     match change {
         Change::CreateDeployment(row) => create_deployment(db, row),
         Change::UpdateDeployment(row) => update_deployment(db, row),
         Change::CreateTenant(row) => create_tenant(db, row),
         Change::UpdateTenant(row) => update_tenant(db, row),
-        Change::PutSecret(put) => put_secret(db, places, put),
-        Change::DeleteSecret(delete) => delete_secret(db, delete),
+        Change::PutSecret(put) => put_secret(db, places, put, grown),
+        Change::DeleteSecret(delete) => delete_secret(db, delete, grown),
         Change::CreateActor(tenant, row) => create_actor(db, *tenant, row),
         Change::OpenIntent(row) => open_intent(db, row),
         Change::CloseIntent(row) => close_intent(db, row),
@@ -247,8 +294,8 @@ fn create_tenant(db: &Connection, row: &TenantRow) -> Result<Applied, Fault> {
         return Ok(Applied::Stale);
     }
     let mut insert = db.prepare_cached(
-        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status)
-         VALUES (?1, ?2, 0, ?3, x'', 0, ?4) ON CONFLICT DO NOTHING",
+        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status, secrets, bytes, day, audit_bytes)
+         VALUES (?1, ?2, 0, ?3, x'', 0, ?4, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
     )?;
     let rows = insert.execute(params![row.number.0, &row.tenant.as_bytes()[..], &FRONTIER_EMPTY[..], LOG_OPEN])?;
     Ok(guarded(rows))
@@ -283,7 +330,7 @@ fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
     ))
 }
 
-fn put_secret(db: &Connection, known: &Places, put: &PutSecret) -> Result<Applied, Fault> {
+fn put_secret(db: &Connection, known: &Places, put: &PutSecret, grown: &mut Grown) -> Result<Applied, Fault> {
     let PutSecret { tenant, secret, version, changed, oldest, labels, folders } = put;
     if version.iter().chain(changed).any(|version| version.secret != secret.id) {
         return Err(Fault::internal("the version of another secret"));
@@ -309,12 +356,15 @@ fn put_secret(db: &Connection, known: &Places, put: &PutSecret) -> Result<Applie
             known.added(&secret.id, number(version.version)?, seq);
         }
     }
-    for (seq, row) in places.into_iter().zip(changed) {
+    let mut bytes = version.as_ref().map_or(0, |version| size(version.value.len()));
+    for ((seq, before), row) in places.into_iter().zip(changed) {
         change_version(db, seq, row)?;
+        bytes += size(row.value.len()) - before;
     }
     if let Some(oldest) = oldest {
-        remove_versions(db, known, *tenant, secret, *oldest)?;
+        bytes -= remove_versions(db, known, *tenant, secret, *oldest)?;
     }
+    grown.add(*tenant, Growth { secrets: i64::from(secret.revision == 1), bytes });
     if let Some(labels) = labels {
         let id = &secret.id.as_bytes()[..];
         db.prepare_cached("DELETE FROM secret_labels WHERE tenant = ?1 AND secret = ?2")?
@@ -453,25 +503,25 @@ fn insert_version(
     Ok(())
 }
 
-/// Where these versions of a secret are, if all of them are there with the revision before.
+/// Where these versions of a secret are, and the bytes of their values, if all of them are there with the revision before.
 fn places_of(
     db: &Connection,
     tenant: TenantNumber,
     secret: &SecretRow,
     rows: &[VersionRow],
-) -> Result<Option<Vec<i64>>, Fault> {
+) -> Result<Option<Vec<(i64, i64)>>, Fault> {
     if rows.is_empty() {
         return Ok(Some(Vec::new()));
     }
     let mut select = db.prepare_cached(concat!(
         chain!(),
-        "SELECT version, revision, seq FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2"
+        "SELECT version, revision, seq, length(value) FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2"
     ))?;
     let found = select
         .query_map(params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..]], |row| {
-            Ok(((row.get(0)?, row.get(1)?), row.get(2)?))
+            Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?)))
         })?
-        .collect::<Result<HashMap<(i64, i64), i64>, _>>()?;
+        .collect::<Result<HashMap<(i64, i64), (i64, i64)>, _>>()?;
     rows.iter().map(|row| Ok(found.get(&(number(row.version)?, before(row.revision)?)).copied())).collect()
 }
 
@@ -493,37 +543,44 @@ fn change_version(db: &Connection, seq: i64, row: &VersionRow) -> Result<(), Fau
 }
 
 /// Removes the versions below the oldest that stays: by what is known of their places or, if that is not so any more, by
-/// walking to the end.
+/// walking to the end. Gives the bytes of their values.
 fn remove_versions(
     db: &Connection,
     known: &Places,
     tenant: TenantNumber,
     secret: &SecretRow,
     oldest: u64,
-) -> Result<(), Fault> {
+) -> Result<i64, Fault> {
     let (id, oldest) = (&secret.id.as_bytes()[..], number(oldest)?);
-    let mut delete = db.prepare_cached(
-        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 AND version = ?4",
+    let mut statement = db.prepare_cached(
+        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 AND version = ?4
+         RETURNING length(value)",
     )?;
+    let mut delete = |version: i64, seq: i64| -> Result<Option<i64>, Fault> {
+        Ok(statement.query_row(params![seq, tenant.0, id, version], |row| row.get(0)).optional()?)
+    };
+    let mut bytes = 0;
     if let Some(below) = known.take_below(&secret.id, oldest) {
         let mut all = !below.is_empty();
         for (version, seq) in below {
-            all &= delete.execute(params![seq, tenant.0, id, version])? == 1;
+            let removed = delete(version, seq)?;
+            all &= removed.is_some();
+            bytes += removed.unwrap_or(0);
         }
         if all {
-            return Ok(());
+            return Ok(bytes);
         }
     }
     let mut left = VecDeque::new();
     for (version, seq) in walk(db, tenant, secret)? {
         if version < oldest {
-            delete.execute(params![seq, tenant.0, id, version])?;
+            bytes += delete(version, seq)?.unwrap_or(0);
         } else {
             left.push_front((version, seq));
         }
     }
     known.remember(secret.id, left);
-    Ok(())
+    Ok(bytes)
 }
 
 /// The versions of a secret that are there, the newest first, step by step: a recursive query halves the rate of puts. What
@@ -560,7 +617,7 @@ fn ensure_folder(db: &Connection, tenant: TenantNumber, row: &FolderRow) -> Resu
 }
 
 /// Labels go with the row, by their foreign key.
-fn delete_secret(db: &Connection, delete: &DeleteSecret) -> Result<Applied, Fault> {
+fn delete_secret(db: &Connection, delete: &DeleteSecret, grown: &mut Grown) -> Result<Applied, Fault> {
     let (tenant, id) = (delete.tenant.0, &delete.id.as_bytes()[..]);
     let mut at = newest(db, delete.tenant, &delete.id)?;
     let mut secret = db.prepare_cached("DELETE FROM secrets WHERE tenant = ?1 AND id = ?2 AND revision = ?3")?;
@@ -568,11 +625,16 @@ fn delete_secret(db: &Connection, delete: &DeleteSecret) -> Result<Applied, Faul
         return Ok(Applied::Stale);
     }
     let mut version = db.prepare_cached(
-        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 RETURNING before",
+        "DELETE FROM secret_versions WHERE seq = ?1 AND tenant = ?2 AND secret = ?3 RETURNING before, length(value)",
     )?;
+    let mut bytes = 0;
     while let Some(seq) = at {
-        at = version.query_row(params![seq, tenant, id], |row| row.get(0)).optional()?.flatten();
+        let removed = version.query_row(params![seq, tenant, id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let (before, length): (Option<i64>, i64) = removed.unwrap_or_default();
+        at = before;
+        bytes += length;
     }
+    grown.add(delete.tenant, Growth { secrets: -1, bytes: -bytes });
     let mut folder = db.prepare_cached(
         "DELETE FROM folders WHERE tenant = ?1 AND name_hash = ?2
          AND NOT EXISTS (SELECT 1 FROM secrets WHERE tenant = ?1 AND parent_hash = ?2)
@@ -646,9 +708,11 @@ fn append_lines(db: &Connection, lines: &[LineRow]) -> Result<(), Fault> {
 
 fn put_log_heads(db: &Connection, heads: &[LogHeadRow]) -> Result<(), Fault> {
     let mut put = db.prepare_cached(
-        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO log_heads (tenant, ref, size, frontier, prev, time, status, secrets, bytes, day, audit_bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (tenant) DO UPDATE SET ref = excluded.ref, size = excluded.size, frontier = excluded.frontier,
-         prev = excluded.prev, time = excluded.time, status = excluded.status",
+         prev = excluded.prev, time = excluded.time, status = excluded.status, secrets = excluded.secrets,
+         bytes = excluded.bytes, day = excluded.day, audit_bytes = excluded.audit_bytes",
     )?;
     for head in heads {
         put.execute(params![
@@ -659,6 +723,10 @@ fn put_log_heads(db: &Connection, heads: &[LogHeadRow]) -> Result<(), Fault> {
             head.prev,
             number(head.time)?,
             head.status,
+            number(head.usage.secrets)?,
+            number(head.usage.bytes)?,
+            head.usage.day,
+            number(head.usage.audit_bytes)?,
         ])?;
     }
     Ok(())

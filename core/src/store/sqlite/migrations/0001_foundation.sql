@@ -150,15 +150,21 @@ CREATE TABLE audit_by_key (
 
 INSERT INTO index_progress (name, seq) VALUES ('audit_by_log', 0), ('audit_by_key', 0);
 
--- The head of each log of the current generation: size, compact frontier, last leaf hash.
+-- The head of each log of the current generation: size, compact frontier, last leaf hash. And what its tenant uses:
+-- secrets, bytes of their sealed values, bytes of audit lines on one day. What changes that has a line, and so this row
+-- is written with it anyway; a table of its own would cost a commit a page more.
 CREATE TABLE log_heads (
-    tenant   INTEGER PRIMARY KEY,
-    ref      BLOB    NOT NULL CHECK (length(ref) = 16),
-    size     INTEGER NOT NULL,
-    frontier BLOB    NOT NULL,
-    prev     BLOB    NOT NULL,
-    time     INTEGER NOT NULL,
-    status   INTEGER NOT NULL
+    tenant      INTEGER PRIMARY KEY,
+    ref         BLOB    NOT NULL CHECK (length(ref) = 16),
+    size        INTEGER NOT NULL,
+    frontier    BLOB    NOT NULL,
+    prev        BLOB    NOT NULL,
+    time        INTEGER NOT NULL,
+    status      INTEGER NOT NULL,
+    secrets     INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    day         INTEGER NOT NULL,
+    audit_bytes INTEGER NOT NULL
 ) STRICT;
 
 -- One leaf per commit, and where the commit's lines end.

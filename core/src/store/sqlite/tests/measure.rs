@@ -119,10 +119,12 @@ fn measure_plain(folder: &Path, lines: usize) -> (f64, String) {
             .unwrap()
             .execute(params![commits, [0u8; 8], seq])
             .unwrap();
-        db.prepare_cached("INSERT OR REPLACE INTO log_heads VALUES (0, zeroblob(16), ?1, ?2, zeroblob(32), ?1, 1)")
-            .unwrap()
-            .execute(params![seq, [0u8; 8]])
-            .unwrap();
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO log_heads VALUES (0, zeroblob(16), ?1, ?2, zeroblob(32), ?1, 1, 0, 0, 0, 0)",
+        )
+        .unwrap()
+        .execute(params![seq, [0u8; 8]])
+        .unwrap();
         db.prepare_cached("INSERT OR REPLACE INTO head VALUES (1, 1, ?1, ?2, ?1, ?3, ?1, 1, ?3, 1, ?2)")
             .unwrap()
             .execute(params![commits, [0u8; 8], seq])
