@@ -187,6 +187,10 @@ pub(crate) fn object(entry: &AuditEntry) -> String {
         (None, Some("login")) => {
             return format!("{}{count}", refused_logins(entry).unwrap_or_default()).trim_start().to_owned();
         }
+        (None, Some("quota.rate" | "quota.audit-bytes")) => {
+            let kind = entry.object_type.as_deref().unwrap_or_default();
+            return format!("{kind}{count} until {}", output::time(Timestamp(version)));
+        }
         (None, Some("clock")) => return output::time(Timestamp(version)),
         (None, Some(kind @ ("epoch" | "generation" | "line"))) => return format!("{kind} {version}{count}"),
         (None, Some(kind)) => format!("({kind})"),

@@ -53,6 +53,7 @@ mod room;
 mod runtime;
 mod seal;
 mod secrets;
+mod turns;
 mod value;
 
 pub mod device;

@@ -1,22 +1,23 @@
 //! The reader threads: where stored rows are read, opened and checked.
 //!
 //! Reading blocks and deciphering computes, so neither happens on a caller's event loop. The number of
-//! operations under way is bounded: callers wait for a place. A snapshot that is open serves all who
+//! operations under way is bounded: callers wait for a place. Places and threads are given to tenants in turn
+//! ([`crate::turns`]). A snapshot that is open serves all who
 //! were waiting when it was taken, since beginning one costs more than most reads.
 
 use std::{
-    collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     Code, Error, Result, limits, memory,
-    store::{Snapshot, Store},
+    store::{Snapshot, Store, TenantNumber},
+    turns::{Place, Places, Turns},
 };
 
 /// Threads that read: one goes on while the other has something long, and more of them only wake each other.
@@ -37,13 +38,10 @@ enum Work {
 }
 
 pub(crate) struct Readers {
-    places: Arc<Semaphore>,
+    places: Places,
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
-
-/// A place among the operations under way. It goes along with an operation until that is answered.
-pub(crate) type Place = OwnedSemaphorePermit;
 
 struct Shared {
     waiting: Mutex<Waiting>,
@@ -52,7 +50,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    work: VecDeque<Work>,
+    /// Each with how much had been handed over when it was.
+    work: Turns<(u64, Work)>,
     /// Everything that ever waited, so that a snapshot knows for whom it is recent enough.
     pushed: u64,
     /// Threads with nothing to do.
@@ -74,31 +73,34 @@ impl Readers {
             })
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|error| Error::new(Code::Internal).detail("starting the readers").caused_by(error))?;
-        Ok(Self { places: Arc::new(Semaphore::new(limits::OPERATIONS_MAX)), shared, threads: Mutex::new(threads) })
+        Ok(Self { places: Places::new(limits::OPERATIONS_MAX), shared, threads: Mutex::new(threads) })
     }
 
-    /// Waits for a place: a full house slows callers down and refuses nobody.
-    pub(crate) async fn enter(&self) -> Result<Place> {
-        Arc::clone(&self.places).acquire_owned().await.map_err(|_| Code::Closed.into())
+    /// Waits for a place among the operations under way, which goes along with an operation until that is answered. A
+    /// full house slows callers down and refuses nobody.
+    pub(crate) async fn enter(&self, tenant: TenantNumber) -> Result<Place> {
+        self.places.enter(tenant).await
     }
 
     /// Hands work to a reader thread, which gives it a snapshot no older than this call. The work answers
     /// by itself, and returns whether the snapshot is still good.
     pub(crate) fn hand_over(
         &self,
+        tenant: TenantNumber,
         work: impl FnOnce(Result<&mut dyn Snapshot>) -> bool + Send + 'static,
     ) -> Result<()> {
-        self.shared.push(Work::Read(Box::new(work)))
+        self.shared.push(tenant, Work::Read(Box::new(work)))
     }
 
     /// Runs this on a reader thread, with a snapshot. A caller that goes away before its turn costs nothing.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
+        tenant: TenantNumber,
         work: impl FnOnce(&mut dyn Snapshot) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _place = self.enter().await?;
+        let _place = self.enter(tenant).await?;
         let (answer, answered) = oneshot::channel();
-        self.hand_over(move |snapshot| {
+        self.hand_over(tenant, move |snapshot| {
             if answer.is_closed() {
                 return true;
             }
@@ -110,18 +112,21 @@ impl Readers {
         answered.await.map_err(|_| failed())?
     }
 
-    /// Runs this on a reader thread.
+    /// Runs this on a reader thread, for the deployment.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _place = self.enter().await?;
+        let _place = self.enter(TenantNumber::SYS).await?;
         let (answer, answered) = oneshot::channel();
-        self.shared.push(Work::Other(Box::new(move |store| {
-            if !answer.is_closed() {
-                let _ = answer.send(work(store));
-            }
-        })))?;
+        self.shared.push(
+            TenantNumber::SYS,
+            Work::Other(Box::new(move |store| {
+                if !answer.is_closed() {
+                    let _ = answer.send(work(store));
+                }
+            })),
+        )?;
         answered.await.map_err(|_| failed())?
     }
 
@@ -149,13 +154,14 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, work: Work) -> Result<()> {
+    fn push(&self, tenant: TenantNumber, work: Work) -> Result<()> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(Code::Closed.into());
         }
-        waiting.work.push_back(work);
         waiting.pushed += 1;
+        let pushed = waiting.pushed;
+        waiting.work.push(tenant, (pushed, work));
         self.wake_one(waiting);
         Ok(())
     }
@@ -174,7 +180,7 @@ impl Shared {
     fn next(&self) -> Option<(Work, u64)> {
         let mut waiting = self.lock();
         loop {
-            if let Some(work) = waiting.work.pop_front() {
+            if let Some((_, work)) = waiting.work.pop() {
                 let pushed = waiting.pushed;
                 self.wake_one(waiting);
                 return Some((work, pushed));
@@ -192,15 +198,12 @@ impl Shared {
     /// The next work for a snapshot that was taken when so much had been handed over.
     fn next_for(&self, pushed: u64) -> Option<Read> {
         let mut waiting = self.lock();
-        if waiting.pushed - waiting.work.len() as u64 >= pushed {
+        if !matches!(waiting.work.front()?, (at, Work::Read(_)) if *at <= pushed) {
             return None;
         }
-        match waiting.work.pop_front()? {
-            Work::Read(work) => Some(work),
-            other @ Work::Other(_) => {
-                waiting.work.push_front(other);
-                None
-            }
+        match waiting.work.pop()? {
+            (_, Work::Read(work)) => Some(work),
+            (_, Work::Other(_)) => None,
         }
     }
 }
@@ -258,9 +261,11 @@ mod tests {
     use super::*;
     use crate::{
         runtime::block_on,
-        store::{Applied, Change, SqliteStore, TenantNumber},
+        store::{Applied, Change, SqliteStore},
         testing::store::{deployment_row, tenant_row},
     };
+
+    const ONE: TenantNumber = TenantNumber(1);
 
     struct Ground {
         _folder: tempfile::TempDir,
@@ -295,7 +300,7 @@ mod tests {
                         reached.send(()).unwrap();
                         wait.recv().is_err()
                     };
-                    self.readers.hand_over(work).unwrap();
+                    self.readers.hand_over(ONE, work).unwrap();
                     go
                 })
                 .collect();
@@ -314,19 +319,37 @@ mod tests {
             answer.send(snapshot.unwrap().tenant(TenantNumber(5)).unwrap()).unwrap();
             true
         };
-        ground.readers.hand_over(work).unwrap();
+        ground.readers.hand_over(ONE, work).unwrap();
         drop(held);
         assert_eq!(answered.recv().unwrap(), Some(tenant_row(5)), "a snapshot older than the call was used");
+    }
+
+    #[test]
+    fn a_tenant_with_much_to_read_is_overtaken_by_another() {
+        let ground = Ground::new();
+        let held = ground.hold();
+        let (answer, answered) = mpsc::channel();
+        let tenants = std::iter::repeat_n(1, 500).chain([2]);
+        for tenant in tenants {
+            let answer = answer.clone();
+            let work = move |_: Result<&mut dyn Snapshot>| answer.send(tenant).is_ok();
+            ground.readers.hand_over(TenantNumber(tenant), work).unwrap();
+        }
+        drop((held, answer));
+        let order: Vec<_> = answered.iter().collect();
+        let place = order.iter().position(|tenant| *tenant == 2).unwrap();
+        // One turn of the other tenant, and what the other thread has at that moment.
+        assert!(order.len() == 501 && place <= 1 + THREADS, "it was number {place}");
     }
 
     #[test]
     fn a_panic_is_the_callers_alone() {
         let ground = Ground::new();
         for _ in 0..2 * THREADS {
-            let answer = block_on(ground.readers.read(|_| -> Result<()> { panic!("on purpose") }));
+            let answer = block_on(ground.readers.read(ONE, |_| -> Result<()> { panic!("on purpose") }));
             assert_eq!(answer.unwrap_err().code(), Code::Internal);
         }
-        assert_eq!(block_on(ground.readers.read(|snapshot| snapshot.tenants())).unwrap(), []);
+        assert_eq!(block_on(ground.readers.read(ONE, |snapshot| snapshot.tenants())).unwrap(), []);
         assert_eq!(block_on(ground.readers.run(|store| store.facts())).unwrap().secrets, 0);
     }
 
@@ -335,17 +358,17 @@ mod tests {
         let ground = Ground::new();
         let held = ground.hold();
         let (answer, answered) = mpsc::channel();
-        ground.readers.hand_over(move |_| answer.send(()).is_ok()).unwrap();
+        ground.readers.hand_over(ONE, move |_| answer.send(()).is_ok()).unwrap();
         std::thread::scope(|scope| {
             let closing = scope.spawn(|| ground.readers.close());
             while !ground.readers.shared.lock().closed {
                 std::thread::yield_now();
             }
-            assert_eq!(ground.readers.hand_over(|_| true).unwrap_err().code(), Code::Closed);
+            assert_eq!(ground.readers.hand_over(ONE, |_| true).unwrap_err().code(), Code::Closed);
             drop(held);
             closing.join().unwrap();
         });
         answered.recv().unwrap();
-        assert_eq!(block_on(ground.readers.read(|_| Ok(()))).unwrap_err().code(), Code::Closed);
+        assert_eq!(block_on(ground.readers.read(ONE, |_| Ok(()))).unwrap_err().code(), Code::Closed);
     }
 }

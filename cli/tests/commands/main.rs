@@ -13,6 +13,7 @@ mod main_job;
 mod place;
 mod proofs;
 mod queries;
+mod quotas;
 mod render;
 mod run;
 mod state;

@@ -1,17 +1,16 @@
 //! The queue in front of the writer, fair between tenants.
 //!
 //! It is as long as there are operations under way, whose number [`crate::readers`] bounds. The writer takes
-//! one job of each waiting tenant in turn, so a busy tenant fills what the others leave of a commit and no more.
+//! one job of each waiting tenant in turn ([`crate::turns`]), so a busy tenant fills what the others leave of a commit and no more.
 
 use std::{
-    collections::{HashMap, VecDeque},
     fmt,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use super::{Write, Written};
-use crate::{Code, Result, limits, store::TenantNumber};
+use crate::{Code, Result, limits, turns::Turns};
 
 /// What is done with a write's answer, on the writer's thread: in no time, and without a panic.
 pub(crate) type Answer = Box<dyn FnOnce(Result<Written>) + Send>;
@@ -47,10 +46,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    by_tenant: HashMap<TenantNumber, VecDeque<Job>>,
-    turns: VecDeque<TenantNumber>,
-    /// How many jobs wait.
-    jobs: usize,
+    jobs: Turns<Job>,
     /// With fewer the writer does not begin yet; with one at least it does.
     worthwhile: usize,
     /// The writer has nothing to do, and nobody has woken it yet.
@@ -67,13 +63,7 @@ impl Queue {
             drop(waiting);
             return answer(Err(Code::Closed.into()));
         }
-        let tenant = write.tenant();
-        let jobs = waiting.by_tenant.entry(tenant).or_default();
-        jobs.push_back(Job { write, answer });
-        if jobs.len() == 1 {
-            waiting.turns.push_back(tenant);
-        }
-        waiting.jobs += 1;
+        waiting.jobs.push(write.tenant(), Job { write, answer });
         self.wake(waiting);
     }
 
@@ -90,29 +80,16 @@ impl Queue {
             waiting.asleep = false;
         }
         let (mut jobs, mut lines, mut bytes) = (Vec::new(), 0, 0);
-        while let Some(tenant) = waiting.turns.pop_front() {
-            let (job, more) = {
-                let own = waiting.by_tenant.get_mut(&tenant).expect("a tenant with a turn has jobs");
-                let next = own.front().expect("a tenant with a turn has a job");
-                let full = lines + next.write.lines.len() > limits::COMMIT_LINES_MAX
-                    || bytes + next.write.bytes() > limits::COMMIT_BYTES_MAX;
-                if full && !jobs.is_empty() {
-                    waiting.turns.push_front(tenant);
-                    break;
-                }
-                let job = own.pop_front().expect("a tenant with a turn has a job");
-                (job, !own.is_empty())
-            };
-            if more {
-                waiting.turns.push_back(tenant);
-            } else {
-                waiting.by_tenant.remove(&tenant);
+        while let Some(next) = waiting.jobs.front() {
+            let (more_lines, more_bytes) = (next.write.lines.len(), next.write.bytes());
+            let full = lines + more_lines > limits::COMMIT_LINES_MAX || bytes + more_bytes > limits::COMMIT_BYTES_MAX;
+            if full && !jobs.is_empty() {
+                break;
             }
-            lines += job.write.lines.len();
-            bytes += job.write.bytes();
-            jobs.push(job);
+            lines += more_lines;
+            bytes += more_bytes;
+            jobs.extend(waiting.jobs.pop());
         }
-        waiting.jobs -= jobs.len();
         match (jobs.is_empty(), waiting.closed) {
             (false, _) => Taken::Jobs(jobs),
             (true, true) => Taken::Closed,
@@ -122,7 +99,7 @@ impl Queue {
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().turns.is_empty()
+        self.lock().jobs.is_empty()
     }
 
     /// Has the writer wait until so many jobs do.
@@ -157,14 +134,14 @@ impl Queue {
 impl Waiting {
     /// Whether the writer has something to do.
     fn is_worthwhile(&self) -> bool {
-        self.closed || self.jobs >= self.worthwhile.max(1)
+        self.closed || self.jobs.len() >= self.worthwhile.max(1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::Quotas;
+    use crate::{quota::Quotas, store::TenantNumber};
     use std::{sync::mpsc, thread};
     use strongroom_log::{LineBuilder, Origin, Outcome, Who};
 

@@ -22,7 +22,7 @@ use crate::{
     metrics::Meter,
     room::{LineFacts, Named, Part, Room},
     runtime::block_on,
-    store::Snapshot,
+    store::{Snapshot, TenantNumber},
 };
 
 /// How often it looks for changes.
@@ -209,7 +209,7 @@ fn look(leases: &Leases, room: &Room, seen: Option<u64>) -> Result<u64> {
     let grants: Vec<_> = leases.told().grants.clone();
     grants.iter().for_each(|grant| grant.expire(now));
     let open: Vec<_> = grants.into_iter().filter(|grant| !grant.has_ended()).collect();
-    let last = block_on(room.readers.read(move |snapshot| {
+    let last = block_on(room.readers.read(TenantNumber::SYS, move |snapshot| {
         let last = snapshot.head()?.map_or(0, |head| head.last_seq);
         if seen != Some(last) {
             for grant in open {

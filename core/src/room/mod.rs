@@ -2,6 +2,7 @@
 
 mod anchors;
 mod checked;
+mod derivations;
 mod init;
 mod open;
 mod operation;
@@ -41,7 +42,7 @@ use crate::{
     quota::Gate,
     random::Random,
     readers::Readers,
-    room::checked::Checked,
+    room::{checked::Checked, derivations::Derivations},
     seal::Subject,
     secrets::Secrets,
     store::{ActorRow, TenantNumber, TenantRow},
@@ -49,9 +50,6 @@ use crate::{
 
 /// How long the device has to derive a tenant's key.
 const DERIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How many tenants' keys are derived at once, so that a flood of cold tenants leaves the device some room.
-const DERIVATIONS_MAX: usize = 8;
 
 /// A deployment that is open in this process. Cheap to clone; all clones are the same room.
 ///
@@ -87,7 +85,7 @@ pub(crate) struct Room {
     pub(crate) meter: Arc<Meter>,
     /// Shared with the writer, which records what it refused.
     gate: Arc<Gate>,
-    derivations: tokio::sync::Semaphore,
+    derivations: Derivations,
     names: Mutex<HashMap<TenantId, (TenantNumber, TenantRef)>>,
     actors: Checked<(TenantRef, IndexHash), ActorRow>,
     tenants: Checked<TenantNumber, TenantRow>,
@@ -188,9 +186,11 @@ impl Room {
             return Ok((number, keys, sys));
         }
         let name_hash = sys.index(IndexKind::Tenant, name.as_str().as_bytes())?;
+        // Who is not known yet has no turn of their own.
+        let turn = known.map_or(TenantNumber::SYS, |(number, _)| number);
         let row = self
             .readers
-            .read(move |snapshot| snapshot.tenant_by_name(&name_hash))
+            .read(turn, move |snapshot| snapshot.tenant_by_name(&name_hash))
             .await?
             .filter(|row| row.number != TenantNumber::SYS)
             .ok_or(Code::TenantNotFound)?;
@@ -229,7 +229,7 @@ impl Room {
         }
         let row = self
             .readers
-            .read(|snapshot| snapshot.tenant(TenantNumber::SYS))
+            .read(TenantNumber::SYS, |snapshot| snapshot.tenant(TenantNumber::SYS))
             .await?
             .filter(|row| row.tenant == self.sys)
             .ok_or(Code::Integrity)?;
@@ -243,7 +243,7 @@ impl Room {
         if let Some(keys) = self.keys.find(row.tenant) {
             return Ok(keys);
         }
-        let _one_of_few = self.derivations.acquire().await.map_err(|_| Code::Closed)?;
+        let _turn = self.derivations.enter(row.number).await?;
         if let Some(keys) = self.keys.find(row.tenant) {
             return Ok(keys);
         }

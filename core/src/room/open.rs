@@ -11,9 +11,10 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
 use super::{
-    DERIVATIONS_MAX, DERIVE_TIMEOUT, Room, Strongroom,
+    DERIVE_TIMEOUT, Room, Strongroom,
     anchors::{AnchorPolicy, Restored},
     checked::Checked,
+    derivations::Derivations,
     root_of,
 };
 use crate::{
@@ -294,7 +295,7 @@ impl Parts {
             meter,
             gate,
             arena,
-            derivations: tokio::sync::Semaphore::new(DERIVATIONS_MAX),
+            derivations: Derivations::default(),
             names: Mutex::new(HashMap::new()),
             actors: Checked::new(limits::ACTORS_CHECKED_MAX),
             tenants: Checked::new(limits::TENANTS_CHECKED_MAX),

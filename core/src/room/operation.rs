@@ -217,7 +217,9 @@ impl Room {
             };
             let (room, asked_there, work) = (Arc::clone(self), asked.clone(), Arc::clone(&work));
             let settled = self
-                .carry_through(move |snapshot| room.prepare(snapshot, number, (&keys, &sys), &asked_there, &*work))
+                .carry_through(number, move |snapshot| {
+                    room.prepare(snapshot, number, (&keys, &sys), &asked_there, &*work)
+                })
                 .await?;
             match settled {
                 Settled::Done(outcome, receipt) => {
@@ -261,7 +263,7 @@ impl Room {
             let (room, target, code) = (Arc::clone(self), target.clone(), error.code());
             let asked = Asked { act, context: context.clone(), request, gated: None, over: None };
             let settled = self
-                .carry_through(move |snapshot| {
+                .carry_through(number, move |snapshot| {
                     room.prepare(snapshot, number, (&keys, &sys), &asked, &|step: &mut Step<'_>| {
                         if let Target::Tenant(name) = &target {
                             step.name(PseudonymKind::Tenant, name.as_str().as_bytes())?;
@@ -281,12 +283,13 @@ impl Room {
     /// between: each thread that is woken costs as much as the operation itself.
     async fn carry_through<T: Send + 'static>(
         self: &Arc<Self>,
+        number: TenantNumber,
         prepare: impl FnOnce(&mut dyn Snapshot) -> Result<Prepared<T>> + Send + 'static,
     ) -> Result<Settled<T>> {
-        let place = self.readers.enter().await?;
+        let place = self.readers.enter(number).await?;
         let (answer, answered) = oneshot::channel();
         let room = Arc::clone(self);
-        self.readers.hand_over(move |snapshot| {
+        self.readers.hand_over(number, move |snapshot| {
             if answer.is_closed() {
                 return true;
             }
@@ -462,7 +465,7 @@ impl Room {
         let (number, keys, sys) = self.resolve(target).await?;
         let room = Arc::clone(self);
         self.readers
-            .read(move |snapshot| {
+            .read(number, move |snapshot| {
                 let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
                 room.admit(&sys, number, &row)?;
                 work(&mut Step {
