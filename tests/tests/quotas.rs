@@ -16,8 +16,8 @@ use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
     Class, Code, Delete, Error, Folder, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels, LeaseLimits, Patch,
-    Promote, Put, Query, SecretPath, SecretValue, Secrets, StateCode, Strongroom, TenantChange, TenantInfo, Version,
-    VersionLimit, limits,
+    Promote, Put, Query, SecretPath, SecretValue, Secrets, StateCode, Strongroom, SystemRandom, TenantChange,
+    TenantInfo, Timestamp, Version, VersionLimit, limits,
 };
 
 fn path(path: &str) -> SecretPath {
@@ -314,6 +314,60 @@ fn a_day_has_so_many_audit_bytes_and_what_is_refused_costs_none() {
     let counted: u64 = lines(&room, "acme", "quota.refused").iter().map(|(count, _)| count.unwrap()).sum();
     assert!(counted >= refused + 2, "{counted} of {refused} and more");
     state_is_right(&room, "acme");
+}
+
+/// With a clock that stands still and a store that fails when told to.
+#[test]
+fn a_count_outlives_commits_that_fail_and_a_day_ends_at_midnight() {
+    let (place, room) = Place::software();
+    tenant(&room, "acme");
+    room.close().unwrap();
+    let sqlite = SqliteStore::open(&place.deployment.database(), Maintenance::Background).unwrap();
+    let store = Arc::new(FaultyStore::new(Arc::new(sqlite)));
+    let seam: Arc<dyn Store> = Arc::<FaultyStore>::clone(&store);
+    // Noon of a day in 2030.
+    let noon = Timestamp(1_900_065_600_000_000);
+    let clock = Arc::new(ManualClock::at(noon));
+    let options = OpenOptions::default().injected(clock.clone(), Arc::new(SystemRandom));
+    let room = block_on(Strongroom::open_in(seam, place.device().unwrap(), options)).unwrap();
+    let acme = tenant(&room, "acme").secrets();
+    put(&acme, "a").unwrap();
+    set(&room, "acme", none().max_rate(Some(2)));
+    let call = || block_on(acme.get(&path("a"), Get::current())).map(drop);
+    assert!(call().is_ok() && call().is_ok());
+    (0..3).for_each(|_| assert_eq!(call().unwrap_err().code(), Code::RateLimited));
+
+    let size = || show(&room, "acme").log_size;
+    let before = size();
+    let window = Duration::from_secs(limits::REFUSALS_COLLAPSED_SECONDS);
+    let until = |what: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !what() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it does not come");
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    store.fail(Step::Commit, 1, Failure::NotDone(Code::StoreUnavailable));
+    clock.advance(window);
+    until(&|| store.pending() == 0);
+    assert_eq!(size(), before);
+    (0..4).for_each(|_| drop(call()));
+    clock.advance(window);
+    until(&|| size() > before + 2);
+    let counted = lines(&room, "acme", "quota.refused");
+    assert_eq!(counted, [(Some(5), Code::RateLimited.name().to_owned())], "three, and two of four more");
+
+    let used = show(&room, "acme").usage.audit_bytes;
+    set(&room, "acme", none().max_rate(None).max_audit_bytes(Some(used + 2_000)));
+    let error = (0..20).find_map(|_| call().err()).expect("a day's bytes");
+    let wait = error.retry_after().unwrap();
+    assert_eq!(wait, Duration::from_secs(12 * 60 * 60) - 2 * window, "until midnight in UTC");
+    clock.advance(wait - Duration::from_secs(1));
+    assert_eq!(call().unwrap_err().code(), Code::RateLimited);
+    clock.advance(Duration::from_secs(1));
+    call().unwrap();
+    assert!(show(&room, "acme").usage.audit_bytes < used);
+    room.close().unwrap();
 }
 
 #[test]
