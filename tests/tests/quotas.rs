@@ -15,9 +15,14 @@ use std::{
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
-    Class, Code, Delete, Error, Folder, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels, LeaseLimits, Patch,
-    Promote, Put, Query, SecretPath, SecretValue, Secrets, StateCode, Strongroom, SystemRandom, TenantChange,
-    TenantInfo, Timestamp, Version, VersionLimit, limits,
+    Class, Code, Delete, Error, Folder, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels, LeaseLimits,
+    OpenOptions, Patch, Promote, Put, Query, SecretPath, SecretValue, Secrets, StateCode, Strongroom, SystemRandom,
+    TenantChange, TenantInfo, Timestamp, Version, VersionLimit, limits,
+    store::{Maintenance, SqliteStore, Store},
+    testing::{
+        ManualClock,
+        faulty::{Failure, FaultyStore, Step},
+    },
 };
 
 fn path(path: &str) -> SecretPath {
