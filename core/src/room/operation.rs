@@ -399,7 +399,10 @@ impl Room {
         let outcome = match &asked.over {
             None => work(&mut step),
             // The work names what it would have been done to.
-            Some((quota, quotas)) => work(&mut step).and_then(|_| Err(quota.exceeded(quotas))),
+            Some((quota, quotas)) => work(&mut step).and_then(|_| {
+                step.line.object = step.line.object.map(|object| Named { version: None, ..object });
+                Err(quota.exceeded(quotas))
+            }),
         };
         let Step { mut changes, mut line, mut parts, effect, .. } = step;
         if outcome.is_err() {
