@@ -170,7 +170,7 @@ fn bytes_are_counted_for_what_they_are() {
     set(&room, "acme", none().max_bytes(Some(100_000)));
     let json = SecretValue::json(r#"{"a":1}"#).unwrap();
     block_on(acme.put(&path("doc"), json, Put::default().labels(Labels::default()))).unwrap();
-    let patch = SecretValue::json(&format!(r#"{{"b":"{}"}}"#, "y".repeat(60_000))).unwrap();
+    let patch = SecretValue::json(format!(r#"{{"b":"{}"}}"#, "y".repeat(60_000))).unwrap();
     let reply = block_on(acme.patch(&path("doc"), patch, Patch::default())).unwrap();
     let before = used();
     assert!(before > 60_000);
@@ -260,7 +260,7 @@ fn a_rate_is_refused_before_anything_is_done_and_counted_in_a_line() {
     assert!(counted.len() as f64 <= 1.0 + seconds / limits::REFUSALS_COLLAPSED_SECONDS as f64, "{counted:?}");
     let served = lines(&room, "acme", "secret.get").len() as u64;
     assert_eq!(served, done as u64, "nothing is served without a line, and nothing else has one");
-    assert!(show(&room, "acme").log_size >= lines_before + 1);
+    assert!(show(&room, "acme").log_size > lines_before);
     let audit = room.tenant(&"acme".parse().unwrap()).acting_as(operator()).audit();
     thread::sleep(Duration::from_millis(1_100));
     assert!(block_on(audit.verify(None)).unwrap().is_ok());
