@@ -99,9 +99,9 @@ pub use room::{
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
-    After, Delete, Deleted, Described, Entry, Exported, ExportedSecret, Generated, GeneratedPublic, Get, Import,
-    ImportEntry, Imported, Meta, Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Revision, RotationInterval,
-    Secret, SecretType, Secrets, Stage, Update, Updated, Version, VersionInfo, VersionLimit, VersionState, Versions,
-    VersionsChanged,
+    After, Copied, Delete, Deleted, Described, Entry, Exported, ExportedSecret, FoundSecret, Generated,
+    GeneratedPublic, Get, Import, ImportEntry, Imported, Meta, Move, Moved, Page, Patch, Promote, Promoted, Put,
+    PutReply, Rendered, Revision, RotationInterval, Search, SearchPage, Secret, SecretType, Secrets, Stage, To, Update,
+    Updated, Version, VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

@@ -66,6 +66,14 @@ pub const PAGE_ENTRIES_MIN: usize = 1;
 /// Largest page of a listing, in entries.
 pub const PAGE_ENTRIES_MAX: usize = 1_000;
 
+/// Secrets found by labels, type or owner that one page of a search sorts in memory. More than this are found by walking
+/// folders.
+pub const SEARCH_CANDIDATES_MAX: usize = 10_000;
+
+/// Names and attributes that one page of a search opens. A page that ends before it is full has a cursor for the rest; one
+/// that has found nothing yet opens what is in one more folder.
+pub const SEARCH_OPENED_MAX: usize = 20_000;
+
 /// Lines that one page of a query compares in vain. A page that ends before it is full has a cursor for the rest.
 pub const QUERY_MISSES_MAX: usize = 4_096;
 

@@ -17,9 +17,9 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    Import, ImportEntry, Init, KeyAlgorithm, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
-    RequestId, Restore, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange, Timestamp, Update,
-    Version,
+    Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
+    RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange, Timestamp, To,
+    Update, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -150,6 +150,17 @@ operations! {
     "secret.get" get (Acme, [])
         done |on| Ok(on.secrets.get(&path("app/key"), Get::current()).await?.receipt);
         refused |on| Ok(on.secrets.get(&path("app/key"), Get::version(Version(7))).await?.receipt) => VersionNotFound;
+    "secret.search" search (Acme, [])
+        done |on| Ok(on.secrets.search(&Search::below(folder("app")), After::start(), 10).await?.receipt);
+        refused |on| Ok(on.secrets.search(&Search::default(), After::start(), 0).await?.receipt) => LimitInvalid;
+    "secret.copy" copy (Acme, [(Log::Acme, "secret.get")])
+        done |on| Ok(on.secrets.copy(&path("app/key"), To(&path("copied")), Get::current()).await?.receipt);
+        refused |on| Ok(on.secrets.copy(&path("app/key"), To(&path("app/other")), Get::current()).await?.receipt)
+            => SecretExists;
+    "secret.move" rename (Acme, [(Log::Acme, "secret.move-from")])
+        done |on| Ok(on.secrets.rename(&path("move"), To(&path("to/moved")), Move::default()).await?.receipt);
+        refused |on| Ok(on.secrets.rename(&path("app/key"), To(&path("app/other")), Move::default()).await?.receipt)
+            => SecretExists;
     "secret.describe" describe (Acme, [])
         done |on| Ok(on.secrets.describe(&path("app/key")).await?.receipt);
         refused |on| Ok(on.secrets.describe(&path("app/none")).await?.receipt) => SecretNotFound;
@@ -338,7 +349,7 @@ impl World {
         block_on(room.admin(operator()).close_tenant(&"shut".parse().unwrap())).unwrap();
         let [acme, doomed, idle, _] = origins;
         let on = On::new(&room, "acme", &operator(), place.folder.path());
-        for at in ["app/key", "app/other", "delete", "life"] {
+        for at in ["app/key", "app/other", "delete", "life", "move"] {
             block_on(on.secrets.put(&path(at), text("1"), Put::default())).unwrap();
         }
         block_on(on.secrets.put(&path("json"), json("{}"), Put::default())).unwrap();

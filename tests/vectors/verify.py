@@ -1118,14 +1118,23 @@ def open_folder(tenant, row):
     return path
 
 
+SECRET_TYPES = {"database-password", "api-key", "certificate", "token", "ssh-key"}
+
+
 def open_secret(tenant, row, mine):
     tenant.check_row("secrets", row)
     path = tenant.open_name("secret.name", row["id"], row["name"])
     demand(tenant.index("secret", path) == row["name_hash"], "a secret: found by another name")
     demand(tenant.index("folder", parent_of(path)) == row["parent_hash"], "a secret: in another folder")
     meta = json.loads(tenant.open_name("secret.meta", row["id"], row["meta"]))
-    demand(meta.keys() == {"description", "labels"}, "a secret: its metadata")
+    attributes = {"not_after", "owner", "rotate_seconds", "type"}
+    demand({"description", "labels"} <= meta.keys() <= {"description", "labels"} | attributes, "a secret: its metadata")
+    demand(meta.get("type", "token") in SECRET_TYPES, "a secret: its type")
     labels = {tenant.index("label", enc(name, value)) for name, value in meta["labels"].items()}
+    if "type" in meta:
+        labels.add(tenant.index("secret-type", meta["type"].encode()))
+    if "owner" in meta:
+        labels.add(tenant.index("owner", meta["owner"].encode()))
     indexed = [label["label_hash"] for label in mine["secret_labels"] if label["secret"] == row["id"]]
     demand(sorted(labels) == sorted(indexed), "a secret: found by other labels")
 
@@ -1143,6 +1152,7 @@ def open_secret(tenant, row, mine):
         secret["description"] = meta["description"]
     if meta["labels"]:
         secret["labels"] = meta["labels"]
+    secret |= {name: meta[name] for name in attributes & meta.keys()}
     for version in versions:
         tenant.check_row("secret_versions", version)
         if version["state"] == STATE_DESTROYED:
@@ -1680,6 +1690,8 @@ SECRETS = {
     "prod/db/password": "hunter2",
     "prod/life": "last",
     "prod/config": '{"a":1,"c":[3]}',
+    "prod/token": "by ann",
+    "stage/old/token": "another",
     "prod/api/URL": "https://example.com",
     "prod/api/KEY": "with spaces",
 }
@@ -1730,6 +1742,12 @@ class Program:
         for words, value in (("put --stage pending", "{}"), ("promote", None), ("promote --stage previous", None)):
             first, *options = words.split()
             receipts.append(self.run(*config, first, "prod/config", *options, text=value)["receipt"])
+        attributes = "--type", "token", "--owner", "ann", "--rotate-every", "1h", "--label", "team=db"
+        receipts.append(self.run(*config, "put", "dev/token", *attributes, text="by ann")["receipt"])
+        receipts.append(self.run(*config, "update", "dev/token", "--owner", "bob")["receipt"])
+        receipts.append(self.run(*config, "copy", "dev/token", "prod/token")["receipt"])
+        receipts.append(self.run(*config, "put", "dev/token", text="another")["receipt"])
+        receipts.append(self.run(*config, "move", "dev/token", "stage/old/token")["receipt"])
         document = self.folder / "import.env"
         document.write_text("URL=https://example.com\nKEY='with spaces'\n")
         receipts.append(self.run("--tenant", "acme", "secret", "import", "--prefix", "prod/api", str(document))["receipt"])

@@ -2,37 +2,31 @@
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{After, Entry, Folder, limits};
+use strongroom::{After, Entry, Folder, Receipt, Search};
 
-use crate::{
-    app::App,
-    failure::Failure,
-    output::{self, ReceiptJson},
-};
+use super::search::{self, Pages};
+use crate::{app::App, failure::Failure, output::ReceiptJson};
 
 /// List what is in a folder: names only
 ///
-/// One path a line; a folder ends in a slash. With `-o json` and --all, `receipts` has one receipt for
+/// One path a line; a folder ends in a slash. With --recursive, all secrets below it, and no folders. With `-o json` and --all, `receipts` has one receipt for
 /// each page that was read.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   strongroom secret list
   strongroom secret list prod/db
+  strongroom secret list prod --recursive
   strongroom secret list prod --all -o json | jq -r '.entries[].path'")]
 pub(crate) struct ListArgs {
     /// Which folder [default: the top]
     #[arg(default_value = "", hide_default_value = true)]
     folder: String,
-    /// How many entries at most, 1 to 1000
-    #[arg(long, value_name = "ENTRIES", default_value_t = limits::PAGE_ENTRIES_MAX, conflicts_with = "all")]
-    limit: usize,
-    /// Go on after this cursor, which the page before named
-    #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
-    /// All pages
-    #[arg(long)]
-    all: bool,
+    /// What is in folders below it too
+    #[arg(short, long)]
+    recursive: bool,
+    #[command(flatten)]
+    pages: Pages,
 }
 
 #[derive(Serialize)]
@@ -56,43 +50,49 @@ struct EntryJson<'a> {
 impl ListArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let folder: Folder = self.folder.parse()?;
-        let mut after = match &self.after {
-            Some(cursor) => After::cursor(cursor)?,
-            None => After::start(),
+        let (entries, next, receipts) = if self.recursive {
+            let found = search::search(app, &Search::below(folder.clone()), &self.pages)?;
+            let entries = found.secrets.into_iter().map(|secret| Entry::Secret(secret.path)).collect();
+            (entries, found.next, found.receipts)
+        } else {
+            self.one_folder(app, &folder)?
         };
-        let (mut entries, mut receipts) = (Vec::new(), Vec::new());
-        let next = app.in_secrets(async |secrets| {
-            loop {
-                let page = secrets.list(&folder, after, self.limit).await?;
-                entries.extend(page.entries);
-                receipts.push(page.receipt);
-                match page.next {
-                    Some(next) if self.all => after = next,
-                    next => return Ok(next),
-                }
-            }
-        })?;
         let mut receipts: Vec<ReceiptJson<'_>> = receipts.iter().map(ReceiptJson::from).collect();
         let reply = Reply {
             folder: folder.as_str(),
             entries: entries.iter().map(EntryJson::from).collect(),
             next: next.as_ref().map(ToString::to_string),
-            receipt: if self.all { None } else { receipts.pop() },
+            receipt: if self.pages.all { None } else { receipts.pop() },
             receipts,
         };
         app.out.reply(&reply, || entries.iter().map(line).collect())?;
         if entries.is_empty() {
             app.out.note("nothing here");
         }
-        match &reply.next {
-            Some(cursor) => {
-                app.out.note(&format!("{}there is more: --after {cursor}, or --all{:#}", output::DIM, output::DIM));
-                Ok(())
+        Pages::say_next(app, reply.next.as_deref());
+        Ok(())
+    }
+
+    fn one_folder(&self, app: &App, folder: &Folder) -> Result<Listed, Failure> {
+        let mut after = self.pages.after()?;
+        let (mut entries, mut receipts) = (Vec::new(), Vec::new());
+        let next = app.in_secrets(async |secrets| {
+            loop {
+                let page = secrets.list(folder, after, self.pages.limit).await?;
+                entries.extend(page.entries);
+                receipts.push(page.receipt);
+                match page.next {
+                    Some(next) if self.pages.all => after = next,
+                    next => return Ok(next),
+                }
             }
-            None => Ok(()),
-        }
+        })?;
+        Ok((entries, next, receipts))
     }
 }
+
+/// Entries, where the next page begins, and a receipt for each page.
+type Listed = (Vec<Entry>, Option<After>, Vec<Receipt>);
 
 fn line(entry: &Entry) -> String {
     match entry {

@@ -1,4 +1,5 @@
-//! `secret`: put, patch, promote, get, show, update, list, versions, delete, undelete, destroy, import and export.
+//! `secret`: put, patch, promote, get, show, update, list, search, versions, copy, move, delete, undelete, destroy, import and
+//! export.
 
 mod about;
 mod delete;
@@ -7,6 +8,8 @@ mod lifecycle;
 mod list;
 mod patch;
 pub(crate) mod put;
+mod relocate;
+mod search;
 mod show;
 mod stage;
 mod transfer;
@@ -30,7 +33,10 @@ pub(crate) enum SecretCommand {
     Show(show::ShowArgs),
     Update(update::UpdateArgs),
     List(list::ListArgs),
+    Search(search::SearchArgs),
     Versions(versions::VersionsArgs),
+    Copy(relocate::CopyArgs),
+    Move(relocate::MoveArgs),
     Delete(delete::DeleteArgs),
     Undelete(lifecycle::UndeleteArgs),
     Destroy(lifecycle::DestroyArgs),
@@ -48,7 +54,10 @@ impl SecretCommand {
             Self::Show(show) => show.carry_out(app),
             Self::Update(update) => update.carry_out(app),
             Self::List(list) => list.carry_out(app),
+            Self::Search(search) => search.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),
+            Self::Copy(copy) => copy.carry_out(app),
+            Self::Move(relocate) => relocate.carry_out(app),
             Self::Delete(delete) => delete.carry_out(app),
             Self::Undelete(undelete) => undelete.carry_out(app),
             Self::Destroy(destroy) => destroy.carry_out(app),

@@ -51,6 +51,7 @@ codes! {
     VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
+    SecretExists "SR-SECRET-EXISTS" Conflict "there is a secret at the other path already" "name another path; nothing is overwritten";
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";
     ValueInvalid "SR-SECRET-VALUE-INVALID" Invalid "the value is not what its type says" "give valid UTF-8 text or JSON, or store it as binary";
     VersionLimitInvalid "SR-SECRET-VERSION-LIMIT-INVALID" Invalid "the version limit is outside its bounds" "let the secret keep 1 to 1,000 versions";

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{LeaseCounts, LeaseLimits, LockedBytes, Reservation};
 use crate::{
-    Code, Context, RequestId, Result, SecretPath, SecretValue, ValueKind, Version,
+    Code, Context, ObjectId, RequestId, Result, SecretPath, SecretValue, ValueKind, Version,
     audit::Receipt,
     keys::IndexHash,
     room::{Named, Target},
@@ -25,6 +25,7 @@ use crate::{
 pub(crate) struct Held {
     /// As the caller knows it.
     pub(crate) path: SecretPath,
+    pub(crate) id: ObjectId,
     pub(crate) name_hash: IndexHash,
     pub(crate) revision: u64,
     pub(crate) version: Version,
@@ -36,6 +37,7 @@ pub(crate) struct Held {
 /// Of a row, whether it is still as it was.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
+    id: ObjectId,
     name_hash: IndexHash,
     revision: u64,
     version: Version,
@@ -96,6 +98,7 @@ impl Grant {
         opened: Opened,
     ) -> Self {
         let mark = |held: &Held| Mark {
+            id: held.id,
             name_hash: held.name_hash,
             revision: held.revision,
             version: held.version,
@@ -185,7 +188,8 @@ impl Grant {
     pub(super) fn has_changed(&self, snapshot: &mut dyn Snapshot) -> Result<bool> {
         for mark in &self.marks {
             let Some(row) = snapshot.secret(self.tenant, &mark.name_hash)? else { return Ok(true) };
-            if row.revision != mark.revision {
+            // Another secret may have come to the path, with as many changes.
+            if row.id != mark.id || row.revision != mark.revision {
                 return Ok(true);
             }
             let Some(version) = snapshot.version(self.tenant, &row, mark.version.0)? else { return Ok(true) };

@@ -1,10 +1,10 @@
 //! Deleting a secret with all its versions.
 
-use super::{Secrets, Version, demand_current, find};
+use super::{Secrets, Version, demand_current, find, folder_hashes};
 use crate::{
     Code, Error, Result, SecretPath,
     audit::Receipt,
-    keys::{IndexKind, PseudonymKind},
+    keys::PseudonymKind,
     room::change_of,
     store::{Change, DeleteSecret},
 };
@@ -49,11 +49,7 @@ impl Secrets {
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 demand_current(options.expected, row.current)?;
-                let folders = path
-                    .parent()
-                    .ancestors()
-                    .map(|folder| step.keys.index(IndexKind::Folder, folder.as_str().as_bytes()))
-                    .collect::<Result<Vec<_>>>()?;
+                let folders = folder_hashes(step.keys, path)?;
                 step.version(row.current);
                 // The last state of the row that is no more.
                 step.line.row = Some(change_of(&row));

@@ -35,6 +35,14 @@ impl Get {
     pub fn version(version: Version) -> Self {
         Self(Which::Version(version))
     }
+
+    /// The number of the version that is meant.
+    pub(super) fn version_in(self, row: &SecretRow) -> Result<u64> {
+        match self.0 {
+            Which::Stage(stage) => stage.version_in(row),
+            Which::Version(Version(version)) => Ok(version),
+        }
+    }
 }
 
 impl Default for Get {
@@ -77,10 +85,7 @@ impl Secrets {
                 if !row.enabled {
                     return Err(Code::SecretDisabled.into());
                 }
-                let version = match options.0 {
-                    Which::Stage(stage) => stage.version_in(&row)?,
-                    Which::Version(Version(version)) => version,
-                };
+                let version = options.version_in(&row)?;
                 let (value, created_at) = open_version(step, &row, version)?;
                 step.version(version);
                 Ok((value, Version(version), Stage::of(version, &row), created_at))

@@ -136,6 +136,7 @@ fn hold(step: &mut Step<'_>, path: &SecretPath, shown: SecretPath) -> Result<Opt
     let value = open_stored(step, &stored)?;
     let held = Held {
         path: shown,
+        id: row.id,
         name_hash: row.name_hash,
         revision: row.revision,
         version: Version(row.current),

@@ -9,9 +9,11 @@ use crate::{
     keys::{IndexKind, PseudonymKind},
     limits,
     room::Step,
+    store::SecretRow,
 };
 
-/// Where a page begins. Opaque: a value comes from [`Page::next`] or is the start.
+/// Where a page begins. Opaque: a value comes from [`Page::next`] or [`SearchPage::next`](crate::SearchPage::next), or is
+/// the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct After(Option<String>);
 
@@ -19,6 +21,16 @@ impl After {
     /// The first page.
     pub fn start() -> Self {
         Self::default()
+    }
+
+    /// After what comes before all that is sorted after this.
+    pub(super) fn text(last: &str) -> Self {
+        Self(Some(last.to_owned()))
+    }
+
+    /// What comes before all that is meant; `None` for the start.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        self.0.as_deref()
     }
 
     /// A cursor in text form, as it prints.
@@ -118,6 +130,15 @@ impl Secrets {
 
 /// The folders and secrets directly in a folder, each checked to belong there.
 pub(super) fn entries_in(step: &mut Step<'_>, folder: &Folder) -> Result<(Vec<Folder>, Vec<SecretPath>)> {
+    let (folders, secrets) = rows_in(step, folder)?;
+    Ok((folders, secrets.into_iter().map(|(path, _)| path).collect()))
+}
+
+/// What is directly in a folder, with the rows of its secrets.
+type Rows = (Vec<Folder>, Vec<(SecretPath, SecretRow)>);
+
+/// The same, with the rows of the secrets.
+pub(super) fn rows_in(step: &mut Step<'_>, folder: &Folder) -> Result<Rows> {
     let hash = step.keys.index(IndexKind::Folder, folder.as_str().as_bytes())?;
     // One over the limit shows that a row was put there by somebody else.
     let most = limits::FOLDER_ENTRIES_MAX + 1;
@@ -127,7 +148,7 @@ pub(super) fn entries_in(step: &mut Step<'_>, folder: &Folder) -> Result<(Vec<Fo
     }
     let mut secrets = Vec::new();
     for row in step.snapshot.secrets_in(step.tenant.number, &hash, most)? {
-        secrets.push(path_in(step.keys, &row, folder)?);
+        secrets.push((path_in(step.keys, &row, folder)?, row));
     }
     if folders.len() + secrets.len() > 2 * limits::FOLDER_ENTRIES_MAX {
         return Err(Error::new(Code::Integrity).detail("a folder has more entries than it can"));

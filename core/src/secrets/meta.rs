@@ -116,8 +116,8 @@ impl Meta {
         read().map_err(|_| Code::Integrity.into())
     }
 
-    /// The keyed hashes by which a secret with it is found: one for each label, for the type if it has one, and for the
-    /// owner if it has one.
+    /// The keyed hashes by which a secret with it is found: one for each label, for the owner if it has one, and for the
+    /// type if it has one. The last is what most secrets are found by.
     pub(crate) fn index_hashes(&self, keys: &TenantKeys) -> Result<Vec<IndexHash>> {
         let mut hashes = self
             .labels
@@ -127,11 +127,11 @@ impl Meta {
                 keys.index(IndexKind::Label, &label)
             })
             .collect::<Result<Vec<_>>>()?;
-        if self.secret_type != SecretType::default() {
-            hashes.push(keys.index(IndexKind::SecretType, self.secret_type.as_str().as_bytes())?);
-        }
         if !self.owner.is_empty() {
             hashes.push(keys.index(IndexKind::Owner, self.owner.as_str().as_bytes())?);
+        }
+        if self.secret_type != SecretType::default() {
+            hashes.push(keys.index(IndexKind::SecretType, self.secret_type.as_str().as_bytes())?);
         }
         Ok(hashes)
     }
@@ -152,6 +152,13 @@ impl Meta {
         let staged = [Some(row.current), row.pending, row.previous];
         let is_certificate = self.secret_type == SecretType::Certificate;
         self.not_after.retain(|version, _| is_certificate && staged.contains(&Some(*version)));
+    }
+
+    /// The same, of another secret whose only version has this value. `CertificateInvalid` as of a put.
+    pub(super) fn of_a_copy(mut self, value: &SecretValue) -> Result<Self> {
+        self.not_after.clear();
+        self.note_value(1, value)?;
+        Ok(self)
     }
 
     /// Of a certificate, when this version of it ends, if that is known.

@@ -19,7 +19,9 @@ mod merge;
 mod meta;
 mod patch;
 mod put;
+mod relocate;
 mod render;
+mod search;
 mod settings;
 mod stage;
 mod update;
@@ -46,7 +48,9 @@ pub(crate) use merge::merge;
 pub use meta::Meta;
 pub use patch::Patch;
 pub use put::{Put, PutReply};
+pub use relocate::{Copied, Move, Moved, To};
 pub use render::Rendered;
+pub use search::{FoundSecret, Search, SearchPage};
 pub(crate) use settings::Settings;
 pub use settings::VersionLimit;
 pub use stage::{Promote, Promoted, Stage};
@@ -56,7 +60,7 @@ pub use versions::{VersionInfo, Versions};
 use crate::{
     Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
     clock::Timestamp,
-    keys::{IndexKind, TenantKeys},
+    keys::{IndexHash, IndexKind, TenantKeys},
     room::{Room, Step, Target},
     seal::Subject,
     store::{FolderRow, SecretRow},
@@ -171,12 +175,21 @@ fn demand_current(expected: Option<Version>, current: u64) -> Result<()> {
     }
 }
 
+/// The path of a secret that was found by whatever it is found by, out of its checked row.
+fn path_of(keys: &TenantKeys, row: &SecretRow) -> Result<SecretPath> {
+    keys.check_row(row)?;
+    sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())
+}
+
 /// The path of a secret found by its folder, checked to be in that folder.
 fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
-    keys.check_row(row)?;
-    let path: SecretPath =
-        sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    let path = path_of(keys, row)?;
     if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
+}
+
+/// The keyed hashes of the folders that a secret is in, the innermost first.
+fn folder_hashes(keys: &TenantKeys, path: &SecretPath) -> Result<Vec<IndexHash>> {
+    path.parent().ancestors().map(|folder| keys.index(IndexKind::Folder, folder.as_str().as_bytes())).collect()
 }
 
 /// The path of a folder found by the folder above it, checked to be in that.

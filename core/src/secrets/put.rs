@@ -217,6 +217,7 @@ pub(super) fn plan(
             oldest,
             labels,
             folders: new_folders,
+            left: Vec::new(),
         })),
     })
 }
@@ -316,7 +317,7 @@ impl Folders {
     /// Checks that there is a place for a new secret, and gives the folders that it is in.
     ///
     /// Also those that exist now: the last secret in one may be deleted before this is committed.
-    fn make_room(&mut self, step: &mut Step<'_>, path: &SecretPath) -> Result<Vec<FolderRow>> {
+    pub(super) fn make_room(&mut self, step: &mut Step<'_>, path: &SecretPath) -> Result<Vec<FolderRow>> {
         let mut rows = Vec::new();
         self.add_entry(step, &path.parent())?;
         for folder in path.parent().ancestors() {

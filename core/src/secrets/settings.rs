@@ -89,6 +89,11 @@ impl Settings {
         self.limit.unwrap_or(VersionLimit::DEFAULT)
     }
 
+    /// Those of a new secret that keeps as many versions.
+    pub(super) fn of_a_copy(self) -> Self {
+        Self { oldest: 1, ..self }
+    }
+
     /// Moves the oldest version up, so that no more than the limit are left with `latest` as the newest. Says how
     /// many that removes.
     pub(super) fn make_room(&mut self, latest: u64) -> u64 {

@@ -123,11 +123,12 @@ pub trait Snapshot {
     fn version(&mut self, tenant: TenantNumber, secret: &SecretRow, version: u64) -> Result<Option<VersionRow>>;
     /// All versions of a secret, newest first.
     fn versions(&mut self, tenant: TenantNumber, secret: &SecretRow) -> Result<Vec<VersionRow>>;
-    /// The candidates for a label, `limit` at most.
+    /// The candidates for all of these labels together, at least one, by id, `limit` at most. The first label is the one
+    /// that most is left out by.
     fn secrets_labelled(
         &mut self,
         tenant: TenantNumber,
-        label_hash: &IndexHash,
+        label_hashes: &[IndexHash],
         limit: usize,
     ) -> Result<Vec<SecretRow>>;
 
@@ -196,11 +197,21 @@ pub enum Change {
     CreateTenant(TenantRow),
     /// A new version of a tenant row. Stale unless the stored revision is one less.
     UpdateTenant(TenantRow),
-    /// A new version of a secret row, with the version it adds, those it changes and those it removes. Stale unless
-    /// the stored revision is one less (none for revision 1).
+    /// A new version of a secret row, with the version it adds, those it changes and those it removes; it may have another
+    /// name than before. Stale unless the stored revision is one less (none for revision 1), and if another secret has
+    /// the name.
     PutSecret(Box<PutSecret>),
     /// A secret with all its versions and labels, and the folders that this leaves empty.
     DeleteSecret(DeleteSecret),
+    /// None: other changes were computed from this secret. Stale unless the stored revision is this.
+    RequireSecret {
+        /// Whose secret.
+        tenant: TenantNumber,
+        /// Which one.
+        id: ObjectId,
+        /// As it was read.
+        revision: u64,
+    },
     /// A new actor. Stale if the name has a handle already.
     CreateActor(TenantNumber, ActorRow),
     /// Something outside the store is about to be done. One of the same tenant, request and act gives way.
@@ -236,12 +247,23 @@ pub struct PutSecret {
     pub labels: Option<Vec<IndexHash>>,
     /// The folders that it is in; those that exist are left alone.
     pub folders: Vec<FolderRow>,
+    /// The folders that it was in before, innermost first; each is removed if nothing is left in it.
+    pub left: Vec<IndexHash>,
 }
 
 impl PutSecret {
     /// A change of the row, and of versions that are there; nothing is added or removed.
     pub(crate) fn of_row(tenant: TenantNumber, secret: SecretRow, changed: Vec<VersionRow>) -> Self {
-        Self { tenant, secret, version: None, changed, oldest: None, labels: None, folders: Vec::new() }
+        Self {
+            tenant,
+            secret,
+            version: None,
+            changed,
+            oldest: None,
+            labels: None,
+            folders: Vec::new(),
+            left: Vec::new(),
+        }
     }
 }
 

@@ -243,7 +243,7 @@ pass_through! {
     folder(tenant: TenantNumber, name_hash: &IndexHash) -> Option<FolderRow>;
     version(tenant: TenantNumber, secret: &SecretRow, version: u64) -> Option<VersionRow>;
     versions(tenant: TenantNumber, secret: &SecretRow) -> Vec<VersionRow>;
-    secrets_labelled(tenant: TenantNumber, label_hash: &IndexHash, limit: usize) -> Vec<SecretRow>;
+    secrets_labelled(tenant: TenantNumber, label_hashes: &[IndexHash], limit: usize) -> Vec<SecretRow>;
     secrets_after(tenant: TenantNumber, after: Option<&ObjectId>, limit: usize) -> Vec<SecretRow>;
     folders_after(tenant: TenantNumber, after: Option<&IndexHash>, limit: usize) -> Vec<FolderRow>;
     labels_of(tenant: TenantNumber, secret: &ObjectId) -> Vec<IndexHash>;

@@ -48,6 +48,7 @@ pub const CHECKS: &[Check] = &[
     ("secrets and folders are walked through in order", walking),
     ("folders are found by the one above", folders),
     ("a deleted secret takes empty folders along", deletion),
+    ("a secret moves with its versions and labels, and leaves empty folders", moving),
     ("an actor has one handle", actors),
     ("epochs are opened in turn and closed once", epochs),
     ("an intent stands until its result", intents),
@@ -200,6 +201,7 @@ fn put(n: u32, parent_hash: IndexHash) -> PutSecret {
         oldest: None,
         labels: None,
         folders: Vec::new(),
+        left: Vec::new(),
     }
 }
 
@@ -234,7 +236,7 @@ fn everything(store: &dyn Store) -> String {
             let versions = secret.as_ref().map(|secret| view.versions(tenant, secret));
             all += &format!("{secret:?}{versions:?}");
             all += &format!("{:?}{:?}", view.folder(tenant, &bytes(6, n)), view.actor(tenant, &bytes(7, n)));
-            all += &format!("{:?}", view.secrets_labelled(tenant, &bytes(9, n), 10));
+            all += &format!("{:?}", view.secrets_labelled(tenant, &[bytes(9, n)], 10));
         }
     }
     all
@@ -561,10 +563,11 @@ fn shrink(revision: u64, version: u64, left: usize) -> Change {
 fn labels(Pair { store, .. }: &Pair) {
     furnish(&**store);
     let (a, b, five) = (bytes(9, 1), bytes(9, 2), TenantNumber(5));
-    let labelled = |label: &IndexHash, limit| {
-        let found = store.snapshot().unwrap().secrets_labelled(five, label, limit).unwrap();
+    let all_labelled = |labels: &[IndexHash], limit| {
+        let found = store.snapshot().unwrap().secrets_labelled(five, labels, limit).unwrap();
         found.iter().map(|secret| secret.id).collect::<Vec<_>>()
     };
+    let labelled = |label: &IndexHash, limit| all_labelled(&[*label], limit);
     let put = |n, revision, labels| {
         let secret = SecretRow { revision, ..secret_row(n, ROOT) };
         let put = PutSecret { secret, version: None, labels, ..put(n, ROOT) };
@@ -575,6 +578,12 @@ fn labels(Pair { store, .. }: &Pair) {
     put(2, 1, Some(vec![b]));
     assert_eq!((labelled(&a, 10), labelled(&b, 10)), (vec![ids[0]], ids.to_vec()));
     assert_eq!(labelled(&b, 1).len(), 1);
+    assert_eq!((all_labelled(&[a, b], 10), all_labelled(&[b, a], 10)), (vec![ids[0]], vec![ids[0]]), "both together");
+    assert_eq!(all_labelled(&[b, b], 10), ids);
+    let many: Vec<_> = [a, b, b].into_iter().cycle().take(66).collect();
+    assert_eq!(all_labelled(&many, 10), [ids[0]]);
+    assert_eq!(all_labelled(&[a, b, bytes(9, 3)], 10), vec![]);
+    assert_eq!(store.snapshot().unwrap().secrets_labelled(TenantNumber(7), &[b], 10).unwrap(), []);
     put(1, 2, None);
     assert_eq!(labelled(&a, 10), [ids[0]], "left alone");
     put(1, 3, Some(vec![b, a]));
@@ -661,7 +670,7 @@ fn deletion(Pair { store, other }: &Pair) {
     let mut view = other.snapshot().unwrap();
     assert_eq!(view.secret(five, &bytes(4, 1)).unwrap(), None);
     assert_eq!(view.versions(five, &secret_row(1, ROOT)).unwrap(), [], "its versions went with it");
-    assert_eq!(view.secrets_labelled(five, &bytes(9, 1), 10).unwrap().len(), 2, "and its labels");
+    assert_eq!(view.secrets_labelled(five, &[bytes(9, 1)], 10).unwrap().len(), 2, "and its labels");
     drop(view);
     assert_eq!(there(), [true, true], "another secret is in the inner folder");
     // One that only the outer folder's secret kept from going: the inner one still holds a secret.
@@ -675,6 +684,68 @@ fn deletion(Pair { store, other }: &Pair) {
     assert_eq!((facts.secrets, facts.versions), (0, 0));
     // The name is free again.
     done(&**store, &[Change::PutSecret(Box::new(put(1, ROOT)))]);
+}
+
+fn moving(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let (outer, inner, five) = (folder_row(1, ROOT), folder_row(2, bytes(6, 1)), TenantNumber(5));
+    let change = |put: PutSecret| [Change::PutSecret(Box::new(put))];
+    let folders = || vec![inner.clone(), outer.clone()];
+    let labels = Some(vec![bytes(9, 1)]);
+    done(&**store, &change(PutSecret { folders: folders(), labels, ..put(1, inner.name_hash) }));
+    let second = SecretRow { latest: 2, revision: 2, ..secret_row(1, inner.name_hash) };
+    done(&**store, &change(PutSecret { secret: second.clone(), version: Some(version_row(1, 2)), ..with_none() }));
+    done(&**store, &change(put(2, outer.name_hash)));
+
+    let to = |name: u32, parent_hash, revision| SecretRow {
+        name_hash: bytes(4, name),
+        parent_hash,
+        name: b"moved".to_vec(),
+        revision,
+        ..second.clone()
+    };
+    let left = || vec![inner.name_hash, outer.name_hash];
+    let there = || {
+        let mut view = other.snapshot().unwrap();
+        [&inner, &outer].map(|folder| view.folder(five, &folder.name_hash).unwrap().is_some())
+    };
+    let moved = |secret| PutSecret { secret, left: left(), ..with_none() };
+    let require = |tenant, n, revision| {
+        [Change::RequireSecret { tenant: TenantNumber(tenant), id: secret_row(n, ROOT).id, revision }]
+    };
+    let before = everything(&**store);
+    done(&**store, &require(5, 1, 2));
+    assert_eq!(everything(&**store), before, "it changes nothing");
+    for (tenant, n, revision) in [(5, 1, 1), (5, 1, 3), (5, 9, 1), (7, 1, 2)] {
+        stale(&**store, &require(tenant, n, revision));
+        let [required] = require(tenant, n, revision);
+        stale(&**store, &[Change::PutSecret(Box::new(put(3, ROOT))), required]);
+    }
+    stale(&**store, &change(moved(to(2, outer.name_hash, 3))));
+    stale(&**store, &change(moved(to(3, outer.name_hash, 4))));
+    stale(&**store, &change(PutSecret { tenant: TenantNumber(7), ..moved(to(3, ROOT, 3)) }));
+    assert_eq!(there(), [true, true]);
+    done(&**other, &change(moved(to(3, outer.name_hash, 3))));
+    assert_eq!(there(), [false, true], "nothing is left in the inner one, and it is in the outer one itself");
+
+    let mut view = store.snapshot().unwrap();
+    let now = to(3, outer.name_hash, 3);
+    assert_eq!(view.secret(five, &bytes(4, 1)).unwrap(), None);
+    assert_eq!(view.secret(five, &now.name_hash).unwrap().as_ref(), Some(&now));
+    assert_eq!(view.versions(five, &now).unwrap(), [version_row(1, 2), version_row(1, 1)]);
+    assert_eq!(view.secrets_labelled(five, &[bytes(9, 1)], 10).unwrap(), std::slice::from_ref(&now));
+    assert_eq!(view.secrets_in(five, &inner.name_hash, 10).unwrap(), []);
+    assert_eq!(view.secrets_in(five, &outer.name_hash, 10).unwrap(), [now.clone(), secret_row(2, outer.name_hash)]);
+    assert_eq!(view.versions_astray().unwrap(), 0);
+    drop(view);
+    // It goes on from there, and into folders that it brings along.
+    let third = SecretRow { latest: 3, revision: 4, ..now };
+    done(&**store, &change(PutSecret { secret: third, version: Some(version_row(1, 3)), ..with_none() }));
+    done(&**store, &change(PutSecret { folders: folders(), ..moved(to(1, inner.name_hash, 5)) }));
+    assert_eq!(there(), [true, true]);
+    assert_eq!(store.snapshot().unwrap().versions(five, &to(1, inner.name_hash, 5)).unwrap().len(), 3);
+    let facts = store.facts().unwrap();
+    assert_eq!((facts.secrets, facts.versions), (2, 4));
 }
 
 fn actors(Pair { store, .. }: &Pair) {

@@ -181,7 +181,7 @@ fn hashes(vector: &Value, vectors: &BTreeMap<String, Value>) -> Result<()> {
     use {IndexKind as I, PseudonymKind as P};
     let keys = tenant_keys(vector, vectors);
     for case in vector["index"].as_array().unwrap() {
-        let kinds = [I::Secret, I::Folder, I::Label, I::Actor, I::Tenant];
+        let kinds = [I::Secret, I::Folder, I::Label, I::Actor, I::Tenant, I::SecretType, I::Owner];
         let kind = kinds.into_iter().find(|kind| kind.as_str() == text(case, "kind")).unwrap();
         assert_eq!(hex_encode(&keys.index(kind, &bytes(case, "value"))?), text(case, "hash"));
     }

@@ -52,6 +52,7 @@ pub(crate) fn files() -> BTreeMap<String, String> {
     software_device(&mut files);
     proof::vectors(&mut files);
     anchor::vectors(&mut files);
+    attributes(&mut files, &tenants);
     files.0
 }
 
@@ -395,6 +396,21 @@ fn sealed(files: &mut Files, tenants: &Tenants) {
     refused_sealed(files, tenants, object);
 }
 
+/// A secret's metadata with all that can be in it. Made last, so that what was made before is as it was.
+fn attributes(files: &mut Files, tenants: &Tenants) {
+    let secret = ObjectId::from_bytes([7; 16]);
+    let content: &[u8] = concat!(
+        r#"{"description":"","labels":{},"not_after":[[3,1830000000000000]],"owner":"web","#,
+        r#""rotate_seconds":7776000,"type":"certificate"}"#
+    )
+    .as_bytes();
+    let sealed = tenants.by_name["acme"].keys.seal_name(Subject::SecretMeta(secret), content, &tenants.random);
+    let place = RawPlace { kind: "secret.meta", object: *secret.as_bytes(), version: 0 };
+    let what = "A secret's metadata with its attributes";
+    let vector = Sealed { what, tenant: "acme", place, content_type: 0, content, sealed: sealed.expect("it seals") };
+    files.add("sealed-secret-attributes", vector.vector(tenants));
+}
+
 /// Each sealed well, under the right key, and yet to be refused.
 fn refused_sealed(files: &mut Files, tenants: &Tenants, object: [u8; 16]) {
     let acme = &tenants.by_name["acme"];
@@ -500,13 +516,15 @@ fn hashes(tenants: &Tenants) -> Value {
     let acme = &tenants.by_name["acme"];
     let key = |purpose| hex(acme.keys.keyring().active(purpose).key.expose_key().expect("no fork"));
     let label = Enc::nested().field("team").field("db").finish();
-    let index: [(IndexKind, &[u8]); 6] = [
+    let index: [(IndexKind, &[u8]); 8] = [
         (IndexKind::Secret, b"prod/db/password"),
         (IndexKind::Folder, b"prod/db"),
         (IndexKind::Folder, b""),
         (IndexKind::Label, &label),
         (IndexKind::Actor, b"service:billing"),
         (IndexKind::Tenant, b"acme"),
+        (IndexKind::SecretType, b"token"),
+        (IndexKind::Owner, b"payments"),
     ];
     let index = index.map(|(kind, value)| {
         json!({

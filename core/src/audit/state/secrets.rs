@@ -32,18 +32,35 @@ struct LoggedSecret {
 
 /// What the lines say of all secrets that exist.
 #[derive(Default)]
-struct History(HashMap<Name, LoggedSecret>);
+struct History {
+    secrets: HashMap<Name, LoggedSecret>,
+    /// A secret that left its path, with the request: the line after this one says where it went.
+    moving: Option<(String, LoggedSecret)>,
+}
 
 impl History {
     fn take(&mut self, line: &Line<'_>, at: Position) {
         let Some(object) = line.obj.filter(|object| object.kind == "secret") else { return };
         let Some(row) = line.row else { return };
         let name = (line.pk.unwrap_or_default(), object.id_bytes());
-        if line.act == "secret.delete" {
-            self.0.remove(&name);
-            return;
+        match line.act {
+            "secret.delete" => {
+                self.secrets.remove(&name);
+                return;
+            }
+            "secret.move-from" => {
+                let secret = self.secrets.remove(&name).unwrap_or_default();
+                self.moving = Some((line.rid.to_owned(), secret));
+                return;
+            }
+            // The rows of its versions are as they were.
+            "secret.move" => {
+                let moved = self.moving.take().filter(|(rid, _)| rid == line.rid);
+                self.secrets.insert(name, moved.map(|(_, secret)| secret).unwrap_or_default());
+            }
+            _ => {}
         }
-        let secret = self.0.entry(name).or_default();
+        let secret = self.secrets.entry(name).or_default();
         secret.row = Some(Logged::new(row, at));
         if let (Some(version), Some(row)) = (object.version, line.vrow) {
             secret.versions.insert(version, Logged::new(row, at));
@@ -55,7 +72,7 @@ impl History {
         let mut all = LoggedSecret::default();
         for version in key_versions {
             let pseudonym = step.keys.pseudonym_of(*version, PseudonymKind::Secret, path.as_str().as_bytes())?;
-            let Some(secret) = pseudonym.and_then(|pseudonym| self.0.remove(&(*version, pseudonym.hash))) else {
+            let Some(secret) = pseudonym.and_then(|pseudonym| self.secrets.remove(&(*version, pseudonym.hash))) else {
                 continue;
             };
             all.row = newer(all.row, secret.row);
@@ -79,7 +96,7 @@ fn newer(a: Option<Logged>, b: Option<Logged>) -> Option<Logged> {
 pub(super) fn compare(step: &mut Step<'_>, found: &mut Found) -> Result<()> {
     let mut history = History::default();
     found.lines = read(step, |line, at| history.take(line, at))?;
-    let key_versions: BTreeSet<u32> = history.0.keys().map(|(version, _)| *version).collect();
+    let key_versions: BTreeSet<u32> = history.secrets.keys().map(|(version, _)| *version).collect();
 
     let mut folders = HashSet::new();
     let mut there = Usage::default();
@@ -100,7 +117,7 @@ pub(super) fn compare(step: &mut Step<'_>, found: &mut Found) -> Result<()> {
     }
     compare_folders(step, found, folders)?;
     compare_usage(step, found, there)?;
-    for ((_, pseudonym), logged) in history.0 {
+    for ((_, pseudonym), logged) in history.secrets {
         if let Some(row) = &logged.row {
             found.missing(row, &format!("secret {}", hex_encode(&pseudonym)), None);
         }

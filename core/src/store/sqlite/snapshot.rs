@@ -1,5 +1,7 @@
 //! Reading, all from one moment: inside a read transaction, or inside the one that writes.
 
+use std::fmt::Write as _;
+
 use rusqlite::{Connection, params};
 
 use super::{
@@ -172,16 +174,30 @@ impl<Mode> Snapshot for Session<'_, Mode> {
     fn secrets_labelled(
         &mut self,
         tenant: TenantNumber,
-        label_hash: &IndexHash,
+        label_hashes: &[IndexHash],
         rows: usize,
     ) -> Result<Vec<SecretRow>> {
-        let sql = concat!(
+        // One statement for each number of labels, of which there are few.
+        let mut sql = concat!(
             "SELECT ",
             columns!(secrets),
             " FROM secrets WHERE tenant = ?1 AND id IN
-              (SELECT secret FROM secret_labels WHERE tenant = ?1 AND label_hash = ?2) ORDER BY id LIMIT ?3"
-        );
-        self.read(|db| many(db, sql, params![tenant.0, &label_hash[..], limit(rows)]))
+              (SELECT secret FROM secret_labels AS first WHERE tenant = ?1 AND label_hash = ?3"
+        )
+        .to_owned();
+        for place in 4..4 + label_hashes.len().saturating_sub(1) {
+            let _ = write!(
+                sql,
+                " AND EXISTS (SELECT 1 FROM secret_labels WHERE tenant = ?1 AND label_hash = ?{place}
+                  AND secret = first.secret)"
+            );
+        }
+        sql.push_str(") ORDER BY id LIMIT ?2");
+        let (tenant, rows) = (tenant.0, limit(rows));
+        let hashes: Vec<_> = label_hashes.iter().map(|hash| &hash[..]).collect();
+        let mut params: Vec<&dyn rusqlite::ToSql> = vec![&tenant, &rows];
+        params.extend(hashes.iter().map(|hash| hash as &dyn rusqlite::ToSql));
+        self.read(|db| many(db, &sql, &params[..]))
     }
 
     fn secrets_after(&mut self, tenant: TenantNumber, after: Option<&ObjectId>, rows: usize) -> Result<Vec<SecretRow>> {

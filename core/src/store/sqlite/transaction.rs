@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Code, Error, Result,
     id::ObjectId,
+    keys::IndexHash,
     store::{
         ActorRow, Applied, Change, DeleteSecret, DeploymentRow, EpochRow, FolderRow, Growth, HeadRow, IntentRow,
         LineRow, LogHeadRow, OpenGeneration, PutSecret, Record, SecretRow, TenantNumber, TenantRow, Transaction,
@@ -228,6 +229,7 @@ fn apply(db: &Connection, places: &Places, change: &Change, grown: &mut Grown) -
         Change::UpdateTenant(row) => update_tenant(db, row),
         Change::PutSecret(put) => put_secret(db, places, put, grown),
         Change::DeleteSecret(delete) => delete_secret(db, delete, grown),
+        Change::RequireSecret { tenant, id, revision } => require_secret(db, *tenant, id, *revision),
         Change::CreateActor(tenant, row) => create_actor(db, *tenant, row),
         Change::OpenIntent(row) => open_intent(db, row),
         Change::CloseIntent(row) => close_intent(db, row),
@@ -331,7 +333,7 @@ fn tenant_params(row: &TenantRow) -> Result<impl rusqlite::Params + '_, Fault> {
 }
 
 fn put_secret(db: &Connection, known: &Places, put: &PutSecret, grown: &mut Grown) -> Result<Applied, Fault> {
-    let PutSecret { tenant, secret, version, changed, oldest, labels, folders } = put;
+    let PutSecret { tenant, secret, version, changed, oldest, labels, folders, left } = put;
     if version.iter().chain(changed).any(|version| version.secret != secret.id) {
         return Err(Fault::internal("the version of another secret"));
     }
@@ -377,6 +379,7 @@ fn put_secret(db: &Connection, known: &Places, put: &PutSecret, grown: &mut Grow
         }
     }
     folders.iter().try_for_each(|folder| ensure_folder(db, *tenant, folder))?;
+    remove_empty(db, *tenant, left)?;
     Ok(Applied::Done)
 }
 
@@ -635,15 +638,30 @@ fn delete_secret(db: &Connection, delete: &DeleteSecret, grown: &mut Grown) -> R
         bytes += length;
     }
     grown.add(delete.tenant, Growth { secrets: -1, bytes: -bytes });
+    remove_empty(db, delete.tenant, &delete.folders)?;
+    Ok(Applied::Done)
+}
+
+fn require_secret(db: &Connection, tenant: TenantNumber, id: &ObjectId, revision: u64) -> Result<Applied, Fault> {
+    let mut select = db.prepare_cached("SELECT 1 FROM secrets WHERE tenant = ?1 AND id = ?2 AND revision = ?3")?;
+    let there = select.exists(params![tenant.0, &id.as_bytes()[..], number(revision)?])?;
+    Ok(if there { Applied::Done } else { Applied::Stale })
+}
+
+/// Removes those of these folders, innermost first, in which nothing is left.
+fn remove_empty(db: &Connection, tenant: TenantNumber, folders: &[IndexHash]) -> Result<(), Fault> {
+    if folders.is_empty() {
+        return Ok(());
+    }
     let mut folder = db.prepare_cached(
         "DELETE FROM folders WHERE tenant = ?1 AND name_hash = ?2
          AND NOT EXISTS (SELECT 1 FROM secrets WHERE tenant = ?1 AND parent_hash = ?2)
          AND NOT EXISTS (SELECT 1 FROM folders WHERE tenant = ?1 AND parent_hash = ?2)",
     )?;
-    for name_hash in &delete.folders {
-        folder.execute(params![tenant, &name_hash[..]])?;
+    for name_hash in folders {
+        folder.execute(params![tenant.0, &name_hash[..]])?;
     }
-    Ok(Applied::Done)
+    Ok(())
 }
 
 fn create_actor(db: &Connection, tenant: TenantNumber, row: &ActorRow) -> Result<Applied, Fault> {
