@@ -21,7 +21,14 @@ pub(crate) enum Failure {
     Product(Error),
     /// The command line does not say what is needed.
     Usage(String),
-    /// The command of `run` did not start.
+    /// The command of `secret try` did not accept any value.
+    NotAccepted {
+        /// What the command exited with.
+        exit: u8,
+        /// The product's answer.
+        error: Error,
+    },
+    /// The command of `run` or `secret try` did not start.
     NotStarted {
         /// As shells have it: 127 if it is not there, 126 if it is no program.
         exit: u8,
@@ -67,6 +74,10 @@ impl Failure {
             }
             Self::NotStarted { exit, message } => {
                 write_report(format, message, "check the command after `--`, and its path", None);
+                (*exit).into()
+            }
+            Self::NotAccepted { exit, error } => {
+                write_report(format, &error.to_string(), error.remedy(), Some(error.code()));
                 (*exit).into()
             }
             Self::Unread => ExitCode::SUCCESS,

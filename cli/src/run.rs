@@ -5,7 +5,11 @@
 //! the shell's. The values are in the new environment only, which is visible to the command, its children
 //! and root. What this process held of them goes with its memory when it becomes the command.
 
-use std::{ffi::OsString, io, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    process::Command,
+};
 
 use clap::Args;
 use strongroom::{
@@ -63,7 +67,12 @@ fn become_command(command: &[OsString], variables: &[Variable]) -> Result<(), Fa
             command.env(&variable.name, std::str::from_utf8(bytes).unwrap_or_default());
         });
     }
-    start(command).map_err(|error| Failure::NotStarted {
+    start(command).map_err(|error| not_started(program, &error))
+}
+
+/// Why a command did not start, with the exit code that shells have for it.
+pub(crate) fn not_started(program: &OsStr, error: &io::Error) -> Failure {
+    Failure::NotStarted {
         exit: if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 },
         message: match error.kind() {
             io::ErrorKind::NotFound => format!("no such command: {}", program.to_string_lossy()),
@@ -72,7 +81,7 @@ fn become_command(command: &[OsString], variables: &[Variable]) -> Result<(), Fa
             }
             kind => format!("{} cannot be started: {kind}", program.to_string_lossy()),
         },
-    })
+    }
 }
 
 /// Returns only if it fails.

@@ -100,8 +100,8 @@ pub use room::{
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
     After, Copied, Delete, Deleted, Described, Entry, Exported, ExportedSecret, FoundSecret, Generated,
-    GeneratedPublic, Get, Import, ImportEntry, Imported, Meta, Move, Moved, Page, Patch, Promote, Promoted, Put,
-    PutReply, Rendered, Revision, RotationInterval, Search, SearchPage, Secret, SecretType, Secrets, Stage, To, Update,
-    Updated, Version, VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
+    GeneratedPublic, Get, Import, ImportEntry, Imported, Meta, Move, Moved, Offered, Page, Patch, Promote, Promoted,
+    Put, PutReply, Rendered, Revision, RotationInterval, Search, SearchPage, Secret, SecretType, Secrets, Stage, To,
+    Tried, Update, Updated, Verdict, Version, VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

@@ -19,7 +19,7 @@ use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
     Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
     RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange, Timestamp, To,
-    Update, Version,
+    Update, Verdict, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -169,6 +169,10 @@ operations! {
         refused |on| {
             Ok(on.secrets.update(&path("app/key"), Update::default().expect(Version(7))).await?.receipt)
         } => SecretConflict;
+    "secret.try" try_current (Acme, [(Log::Acme, "secret.try")])
+        done |on| Ok(on.secrets.try_current(&path("app/key"), |_, _| Verdict::Accept(())).await?.receipt);
+        refused |on| Ok(on.secrets.try_current(&path("app/none"), |_, _| Verdict::Accept(())).await?.receipt)
+            => SecretNotFound;
     "secret.list" list (Acme, [])
         done |on| Ok(on.secrets.list(&folder("app"), After::start(), 10).await?.receipt);
         refused |on| with_a_row_changed(on, "secrets", async || {
@@ -269,6 +273,9 @@ const WHILE_OPENING: [&str; 2] = ["anchor.accept", "anchor.replace"];
 /// Acts whose lines have a request of their own, with tests of their own: `leases.rs`.
 const UNDER_A_REQUEST_OF_ITS_OWN: [(&str, &str); 2] = [("secret.lease", "lease"), ("secret.lease", "lease_folder")];
 
+/// The operation of a case, with another kind of argument.
+const ALIKE: [&str; 1] = ["try_current_async"];
+
 /// Not operations: they open a deployment and act in nobody's name.
 const OPENING: [&str; 3] = ["open", "open_in", "open_with"];
 
@@ -301,8 +308,14 @@ fn the_list_covers_the_sources() {
         OPERATIONS.iter().map(|case| case.act).chain(special_acts).chain(WHILE_OPENING).map(str::to_owned).collect();
     assert_eq!(ours, acts, "the acts of this test (left) and of the sources (right)");
 
-    let mut known: Vec<_> =
-        OPERATIONS.iter().map(|case| case.method).chain(special_methods).chain(OPENING).chain(GOING_ON).collect();
+    let mut known: Vec<_> = OPERATIONS
+        .iter()
+        .map(|case| case.method)
+        .chain(special_methods)
+        .chain(OPENING)
+        .chain(GOING_ON)
+        .chain(ALIKE)
+        .collect();
     known.sort_unstable();
     methods.sort_unstable();
     assert_eq!(known, methods, "the methods of this test (left) and of the sources (right)");

@@ -1,7 +1,8 @@
-//! `secret`: put, patch, promote, get, show, update, list, search, versions, copy, move, delete, undelete, destroy, import and
+//! `secret`: put, patch, promote, get, show, update, try, list, search, versions, copy, move, delete, undelete, destroy, import and
 //! export.
 
 mod about;
+mod attempt;
 mod delete;
 mod get;
 mod lifecycle;
@@ -32,6 +33,7 @@ pub(crate) enum SecretCommand {
     Get(get::GetArgs),
     Show(show::ShowArgs),
     Update(update::UpdateArgs),
+    Try(attempt::TryArgs),
     List(list::ListArgs),
     Search(search::SearchArgs),
     Versions(versions::VersionsArgs),
@@ -53,6 +55,7 @@ impl SecretCommand {
             Self::Get(get) => get.carry_out(app),
             Self::Show(show) => show.carry_out(app),
             Self::Update(update) => update.carry_out(app),
+            Self::Try(attempt) => attempt.carry_out(app),
             Self::List(list) => list.carry_out(app),
             Self::Search(search) => search.carry_out(app),
             Self::Versions(versions) => versions.carry_out(app),

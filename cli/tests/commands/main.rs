@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as its test does")]
 
 mod anchors;
+mod attempt;
 mod attributes;
 mod bad_input;
 mod generate;

@@ -50,6 +50,8 @@ codes! {
     VersionsFull "SR-SECRET-VERSIONS-FULL" Limited "another pending version would push the current one out of the version limit" "promote the pending version with `strongroom secret promote`, or raise the limit with --max-versions";
     VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
+    TryRejected "SR-SECRET-TRY-REJECTED" Denied "every version that was offered was rejected" "see what the other side knows; list the versions with `strongroom secret versions`, and go back to one with `strongroom secret promote --stage previous`";
+    TryStopped "SR-SECRET-TRY-STOPPED" Unavailable "the check ended before it could tell whether the value is right" "make sure that the other side can be reached, and try again";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
     SecretExists "SR-SECRET-EXISTS" Conflict "there is a secret at the other path already" "name another path; nothing is overwritten";
     SecretTooLarge "SR-SECRET-TOO-LARGE" Invalid "the value is larger than the limit" "store at most 65,536 bytes, or store a reference";

@@ -4,6 +4,7 @@
 //! secret it puts. A keyed hash only finds a candidate: before a value is opened, its row is checked,
 //! and the path sealed in it is compared with the one that was asked for.
 
+mod attempt;
 mod attributes;
 mod certificate;
 mod delete;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+pub use attempt::{Offered, Tried, Verdict};
 pub use attributes::{RotationInterval, SecretType};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use certificate::not_after;
