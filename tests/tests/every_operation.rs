@@ -17,9 +17,9 @@ use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
     Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt, Recovery,
-    RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange, Timestamp, To,
-    Update, Verdict, Version,
+    History, Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt,
+    Recovery, RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange,
+    Timestamp, To, Update, Verdict, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -173,6 +173,11 @@ operations! {
         done |on| Ok(on.secrets.try_current(&path("app/key"), |_, _| Verdict::Accept(())).await?.receipt);
         refused |on| Ok(on.secrets.try_current(&path("app/none"), |_, _| Verdict::Accept(())).await?.receipt)
             => SecretNotFound;
+    "secret.history" history (Acme, [])
+        done |on| Ok(on.secrets.history(&path("app/none"), &History::new(), 10).await?.receipt);
+        refused |on| Ok(on.secrets.history(&path("app/key"), &History::new(), 0).await?.receipt) => LimitInvalid;
+    "secret.usage" usage (Acme, [])
+        done |on| Ok(on.secrets.usage(&path("app/none")).await?.receipt);
     "secret.list" list (Acme, [])
         done |on| Ok(on.secrets.list(&folder("app"), After::start(), 10).await?.receipt);
         refused |on| with_a_row_changed(on, "secrets", async || {

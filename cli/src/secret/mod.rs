@@ -1,10 +1,10 @@
-//! `secret`: put, patch, promote, get, show, update, try, list, search, versions, copy, move, delete, undelete, destroy, import and
-//! export.
+//! `secret`: what is done with a tenant's secrets, each word in its file.
 
 mod about;
 mod attempt;
 mod delete;
 mod get;
+mod history;
 mod lifecycle;
 mod list;
 mod patch;
@@ -39,6 +39,8 @@ pub(crate) enum SecretCommand {
     Versions(versions::VersionsArgs),
     Copy(relocate::CopyArgs),
     Move(relocate::MoveArgs),
+    History(history::HistoryArgs),
+    Usage(history::UsageArgs),
     Delete(delete::DeleteArgs),
     Undelete(lifecycle::UndeleteArgs),
     Destroy(lifecycle::DestroyArgs),
@@ -61,6 +63,8 @@ impl SecretCommand {
             Self::Versions(versions) => versions.carry_out(app),
             Self::Copy(copy) => copy.carry_out(app),
             Self::Move(relocate) => relocate.carry_out(app),
+            Self::History(history) => history.carry_out(app),
+            Self::Usage(usage) => usage.carry_out(app),
             Self::Delete(delete) => delete.carry_out(app),
             Self::Undelete(undelete) => undelete.carry_out(app),
             Self::Destroy(destroy) => destroy.carry_out(app),

@@ -6,6 +6,7 @@ mod attempt;
 mod attributes;
 mod bad_input;
 mod generate;
+mod history;
 mod interrupted;
 mod leaks;
 mod life;

@@ -27,12 +27,13 @@ pub(crate) use heads::{log_origin, read_frontier};
 pub use index::IndexReport;
 pub use prove::{AuditProof, Prove};
 pub use query::{Query, QueryCursor, QueryPage};
+pub(crate) use query::{count_lines, find_lines, first_line};
 pub use receipt::Receipt;
 pub(crate) use sequencer::{Founding, Sequencer};
 pub use state::{StateCheck, StateCode, StateFinding};
 pub use stats::{Stats, StatsBy, StatsRow};
 pub use view::{Audit, AuditEntry, AuditExport, AuditPage, Verified};
-pub(crate) use view::{create_private, partial_name, verify_store};
+pub(crate) use view::{actor_named, create_private, partial_name, verify_store};
 pub use watch::Watch;
 pub(crate) use writer::Writer;
 

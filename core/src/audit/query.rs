@@ -38,7 +38,8 @@ const ACT_BYTES_MAX: usize = 64;
 pub struct Query {
     actor: Option<Who>,
     secret: Option<SecretPath>,
-    act: Option<String>,
+    /// Any of these; all if there are none.
+    acts: Vec<String>,
     outcome: Option<bool>,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -82,7 +83,13 @@ impl Query {
     /// Only what was asked in these words, such as `secret.get`.
     #[must_use]
     pub fn act(mut self, act: &str) -> Self {
-        self.act = Some(act.to_owned());
+        self.acts = vec![act.to_owned()];
+        self
+    }
+
+    /// Only what was asked in any of these words.
+    pub(crate) fn acts<'a>(mut self, acts: impl IntoIterator<Item = &'a str>) -> Self {
+        self.acts = acts.into_iter().map(str::to_owned).collect();
         self
     }
 
@@ -137,7 +144,7 @@ impl Query {
             (1..=ACT_BYTES_MAX).contains(&act.len())
                 && act.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte))
         };
-        if !self.act.as_ref().is_none_or(act_is_one) {
+        if !self.acts.iter().all(act_is_one) {
             return Err(Error::new(Code::QueryInvalid).detail("the act"));
         }
         if self.from.zip(self.until).is_some_and(|(from, until)| from >= until) {
@@ -163,7 +170,7 @@ impl Query {
         Ok(Some(Conditions {
             actor,
             secret,
-            act: self.act.clone(),
+            acts: self.acts.clone(),
             outcome: self.outcome,
             request: self.request.map(|id| *id.as_bytes()),
             from: self.from.unwrap_or(Timestamp(0)),
@@ -183,7 +190,7 @@ impl Query {
 pub(super) struct Conditions {
     actor: Option<[u8; 16]>,
     secret: Option<Vec<[u8; 16]>>,
-    act: Option<String>,
+    acts: Vec<String>,
     outcome: Option<bool>,
     request: Option<[u8; 16]>,
     from: Timestamp,
@@ -197,7 +204,8 @@ impl Conditions {
     fn keys(&self) -> Vec<Vec<LineKey>> {
         let actor = self.actor.map(|handle| vec![LineKey::actor(&handle)]);
         let secret = self.secret.as_ref().map(|ids| ids.iter().map(LineKey::object).collect());
-        let act = self.act.as_ref().map(|act| vec![LineKey::act(act)]);
+        let acts: Vec<_> = self.acts.iter().map(|act| LineKey::act(act)).collect();
+        let act = Some(acts).filter(|acts| !acts.is_empty());
         let outcome = self.outcome.map(|done| vec![LineKey::outcome(done)]);
         let request = self.request.map(|id| vec![LineKey::request(&id)]);
         [request, secret, actor, act, outcome].into_iter().flatten().collect()
@@ -210,7 +218,7 @@ impl Conditions {
             && self.secret.as_ref().is_none_or(|ids| {
                 line.obj.is_some_and(|object| object.kind == "secret" && ids.contains(&object.id_bytes()))
             })
-            && self.act.as_ref().is_none_or(|act| line.act == act)
+            && (self.acts.is_empty() || self.acts.iter().any(|act| line.act == act))
             && self.outcome.is_none_or(|done| line.ok == done)
             && self.request.is_none_or(|id| is(line.rid, &id))
             && (self.from.0..self.until.0).contains(&line.ts)
@@ -405,10 +413,6 @@ impl Audit {
         let ((entries, next), receipt) = self
             .room
             .operate("audit.query", &self.target, &self.context, move |step| {
-                check_limit(limit)?;
-                if after.is_some_and(|cursor| cursor.order != query.order) {
-                    return Err(Error::new(Code::CursorInvalid).detail("it is of the other order"));
-                }
                 let (entries, next) = page(step, &query, after, limit)?;
                 step.line.count = Some(entries.len() as u64);
                 Ok((entries, next))
@@ -429,8 +433,27 @@ fn page(
     after: Option<QueryCursor>,
     limit: usize,
 ) -> Result<(Vec<AuditEntry>, Option<QueryCursor>)> {
+    let (rows, next) = find_lines(step, query, after, limit)?;
+    if rows.is_empty() {
+        return Ok((Vec::new(), next));
+    }
+    let conditions = query.conditions(step)?;
+    let objects = conditions.and_then(|conditions| query.objects(&conditions));
+    Ok((resolve(step, &rows, objects)?, next))
+}
+
+/// The lines that match, as they are stored.
+pub(crate) fn find_lines(
+    step: &mut Step<'_>,
+    query: &Query,
+    after: Option<QueryCursor>,
+    limit: usize,
+) -> Result<(Vec<LineRow>, Option<QueryCursor>)> {
+    check_limit(limit)?;
+    if after.is_some_and(|cursor| cursor.order != query.order) {
+        return Err(Error::new(Code::CursorInvalid).detail("it is of the other order"));
+    }
     let Some(conditions) = query.conditions(step)? else { return Ok((Vec::new(), None)) };
-    let objects = query.objects(&conditions);
     let mut search = Search::begin(step, conditions, query.order)?;
     if let Some(cursor) = after {
         search.begin_at(step, cursor)?;
@@ -452,7 +475,46 @@ fn page(
             break search.cursor(step)?;
         }
     };
-    Ok((resolve(step, &rows, objects)?, next))
+    Ok((rows, next))
+}
+
+/// The first line that matches, in the query's order, of those before this one of all logs' lines.
+pub(crate) fn first_line(step: &mut Step<'_>, query: &Query, before: Option<u64>) -> Result<Option<LineRow>> {
+    let Some(conditions) = query.conditions(step)? else { return Ok(None) };
+    let mut search = Search::begin(step, conditions, query.order)?;
+    if let Some(before) = before {
+        search.until = search.until.min(before.saturating_sub(1));
+        search.ended |= search.after >= search.until;
+    }
+    while !search.has_ended() {
+        if let Some(row) = search.next(step, 1)?.pop() {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+/// How many lines match, as the index has it: none is read but those that it does not know yet.
+pub(crate) fn count_lines(step: &mut Step<'_>, query: &Query) -> Result<u64> {
+    let Some(conditions) = query.conditions(step)? else { return Ok(0) };
+    let mut search = Search::begin(step, conditions, Order::OldestFirst)?;
+    let mut lines = 0;
+    while !search.has_ended() {
+        let counted = step.snapshot.count(&LineSearch {
+            tenant: step.tenant.number,
+            keys: &search.keys,
+            after: search.after,
+            until: search.until,
+            order: Order::OldestFirst,
+            lines_max: 1,
+        })?;
+        lines += counted.lines;
+        match counted.looked_to {
+            Some(seq) => search.skip_to(seq),
+            None => search.ended = true,
+        }
+    }
+    Ok(lines)
 }
 
 /// The kind of actor that a line names, as a word.

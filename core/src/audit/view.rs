@@ -8,8 +8,8 @@ use std::{
 };
 
 use strongroom_log::{
-    FullBundleWriter, LogStatus, Phase, PreviousGeneration, Report, RootKey, TenantBundleWriter, Verifier, hex_array,
-    parse_line,
+    FullBundleWriter, Line, LogStatus, Phase, PreviousGeneration, Report, RootKey, TenantBundleWriter, Verifier,
+    hex_array, parse_line,
 };
 
 use super::{
@@ -421,6 +421,14 @@ pub(super) fn actor_name(step: &mut Step<'_>, handle: [u8; 16]) -> Result<Option
     step.keys.check_row(&row)?;
     let name = step.keys.open_name(Subject::ActorName(handle), &row.name)?;
     Ok(String::from_utf8(name.to_vec()).ok())
+}
+
+/// Who a line names: `service:billing`; `None` if the actor was forgotten.
+pub(crate) fn actor_named(step: &mut Step<'_>, line: &Line<'_>) -> Result<Option<String>> {
+    match line.who_type {
+        "system" => Ok(Some("system".to_owned())),
+        _ => actor_name(step, hex_array(line.who_id).unwrap_or_default()),
+    }
 }
 
 /// What the pseudonyms and refs in a log's lines stand for, as far as it still exists.

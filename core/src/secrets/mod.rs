@@ -12,6 +12,7 @@ mod describe;
 mod export;
 mod generate;
 mod get;
+mod history;
 mod import;
 mod lease;
 mod lifecycle;
@@ -26,6 +27,7 @@ mod search;
 mod settings;
 mod stage;
 mod update;
+mod usage;
 mod versions;
 
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use generate::{Generated, GeneratedPublic};
 pub use get::{Get, Secret};
+pub use history::{Event, EventKind, History, HistoryPage};
 pub use import::{Import, ImportEntry, Imported};
 pub use lifecycle::VersionsChanged;
 pub use list::{After, Entry, Page};
@@ -57,6 +60,7 @@ pub(crate) use settings::Settings;
 pub use settings::VersionLimit;
 pub use stage::{Promote, Promoted, Stage};
 pub use update::{Revision, Update, Updated};
+pub use usage::Usage;
 pub use versions::{VersionInfo, Versions};
 
 use crate::{

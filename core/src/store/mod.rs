@@ -15,7 +15,7 @@ use std::{fmt, path::Path};
 pub use rows::*;
 #[cfg(feature = "sqlite")]
 pub(crate) use search::Sieve;
-pub use search::{IndexCheck, IndexPart, LineKey, LineSearch, LinesFound, Order};
+pub use search::{IndexCheck, IndexPart, LineKey, LineSearch, LinesCounted, LinesFound, Order};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Maintenance, SqliteStore};
 
@@ -181,6 +181,9 @@ pub trait Snapshot {
     /// Candidates for the lines of one log that have certain keys, of all generations; unindexed ones too. The work
     /// of one call is bounded: see [`LinesFound::looked_to`].
     fn search(&mut self, search: &LineSearch<'_>) -> Result<LinesFound>;
+    /// Counts the candidates of a search, from the oldest on, without reading those that the index knows. Order and
+    /// [`LineSearch::lines_max`] mean nothing here; the work of one call is bounded, as that of a search.
+    fn count(&mut self, search: &LineSearch<'_>) -> Result<LinesCounted>;
     /// Compares a part of the indexes with the lines.
     fn check_index(&mut self, part: IndexPart) -> Result<IndexCheck>;
 }

@@ -136,6 +136,15 @@ pub struct LinesFound {
     pub looked_to: Option<u64>,
 }
 
+/// What a count gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinesCounted {
+    /// Candidates.
+    pub lines: u64,
+    /// If not all was looked through: how far, this number included.
+    pub looked_to: Option<u64>,
+}
+
 /// A part of the index, for looking whether it is right and for building it anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexPart {

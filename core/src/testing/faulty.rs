@@ -15,8 +15,8 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, Growth, HeadRow,
-        IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Record, Reserve,
-        SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
+        IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow, OpenGeneration,
+        Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
     },
 };
 
@@ -264,6 +264,7 @@ pass_through! {
     lines(after: u64, limit: usize) -> Vec<LineRow>;
     lines_of(tenant: TenantNumber, generation: u32, from: u64, limit: usize) -> Vec<LineRow>;
     search(search: &LineSearch<'_>) -> LinesFound;
+    count(search: &LineSearch<'_>) -> LinesCounted;
     check_index(part: IndexPart) -> IndexCheck;
 }
 

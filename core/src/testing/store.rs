@@ -17,8 +17,9 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, Applied, Change, CommitRow, DeleteSecret, DeploymentRow, EpochRow, FolderRow, GenerationRow, Growth,
-        HeadRow, IndexPart, IntentRow, LineKey, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Order,
-        PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow, Transaction, Usage, VersionRow,
+        HeadRow, IndexPart, IntentRow, LineKey, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow,
+        OpenGeneration, Order, PutSecret, Record, SecretRow, Snapshot, Store, TenantNumber, TenantRow, Transaction,
+        Usage, VersionRow,
     },
 };
 
@@ -1097,6 +1098,16 @@ fn search_agrees(store: &dyn Store, rows: &[LineRow], seed: u64, when: &str) {
             want.reverse();
         }
         let case = format!("{when}, seed {seed}: {search:?}");
+        let (mut counted, mut rest) = (0, search);
+        loop {
+            let count = view.count(&rest).unwrap();
+            counted += count.lines;
+            match count.looked_to {
+                Some(at) => rest.after = at,
+                None => break,
+            }
+        }
+        assert_eq!(counted, want.len() as u64, "{case}: counted");
         let mut found = Vec::new();
         loop {
             let page = view.search(&search).unwrap();
@@ -1141,6 +1152,7 @@ fn searching(Pair { store, other }: &Pair) {
     assert_eq!(view.search(&all).unwrap(), LinesFound::default(), "a log that is not");
     let none = LineSearch { tenant: TenantNumber(5), lines_max: 0, ..all };
     assert_eq!(view.search(&none).unwrap(), LinesFound::default(), "none asked for");
+    assert_eq!(view.count(&all).unwrap(), LinesCounted::default(), "a log that is not");
 }
 
 fn index_is_right(Pair { store, other }: &Pair) {

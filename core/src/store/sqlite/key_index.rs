@@ -8,7 +8,7 @@
 //! Lines are never changed, so they are read and sorted without a lock. What stops a writer is storing the rows, so that is
 //! done a part at a time, and how many of the next run are there stands beside how far the index goes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension, params, types::ValueRef};
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Result,
-    store::{LineKey, LineRow, LineSearch, LinesFound, Order, Sieve},
+    store::{LineKey, LineRow, LineSearch, LinesCounted, LinesFound, Order, Sieve},
 };
 
 /// Lines of one run.
@@ -61,6 +61,19 @@ impl Places {
 
     fn or(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, other)| *ours |= other);
+    }
+
+    /// How many there are from this place on, and before that one.
+    fn count(&self, range: Range<u64>) -> u64 {
+        let within = |first: u64| {
+            let below = |end: u64| match end.saturating_sub(first) {
+                0 => 0,
+                places @ 1..64 => (1_u64 << places) - 1,
+                _ => u64::MAX,
+            };
+            below(range.end) & !below(range.start)
+        };
+        self.0.iter().zip((0..).step_by(64)).map(|(word, first)| u64::from((word & within(first)).count_ones())).sum()
     }
 
     /// In the order of the log.
@@ -312,6 +325,45 @@ pub(super) fn search(connection: &Connection, search: &LineSearch<'_>) -> Result
     Ok(hunt.found)
 }
 
+/// Counts lines: by the index as far as it goes, and in the tail beyond by reading.
+pub(super) fn count_lines(connection: &Connection, search: &LineSearch<'_>) -> Result<LinesCounted, Fault> {
+    let upto = progress(connection)?;
+    let until = search.until.min(last_line(connection)?);
+    let mut counted = LinesCounted::default();
+    if search.after >= until {
+        return Ok(counted);
+    }
+    let hunt = Hunt { connection, search, found: LinesFound::default() };
+    let index_until = until.min(upto);
+    if search.after < index_until {
+        let (first, last) = (search.after / RUN_LINES, (index_until - 1) / RUN_LINES);
+        for run in first..=last {
+            let begins = run * RUN_LINES;
+            if run - first == SEARCH_RUNS_MAX {
+                counted.looked_to = Some(begins);
+                return Ok(counted);
+            }
+            if let Some(places) = hunt.places(run)? {
+                counted.lines += places.count(search.after.saturating_sub(begins)..index_until - begins);
+            }
+        }
+    }
+    let after = search.after.max(upto);
+    let tail_until = until.min(after.saturating_add(SEARCH_TAIL_MAX));
+    if after < until {
+        let sieve = Sieve::new(search.keys);
+        let mut select = connection
+            .prepare_cached("SELECT line FROM audit WHERE seq > ?1 AND seq <= ?2 AND tenant = ?3 ORDER BY seq")?;
+        let mut rows = select.query(params![number(after)?, number(tail_until)?, search.tenant.0])?;
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?.as_blob().map_err(|_| Fault::damaged("a line is no bytes"))?;
+            counted.lines += u64::from(sieve.takes(text));
+        }
+        counted.looked_to = (tail_until < until).then_some(tail_until);
+    }
+    Ok(counted)
+}
+
 /// A search under way. Each part says whether it ended the search.
 struct Hunt<'a> {
     connection: &'a Connection,
@@ -472,6 +524,18 @@ pub(super) fn run_beyond(connection: &Connection, runs: u64) -> Result<Option<i6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_counted_within_a_range() {
+        let mut places = Places::none();
+        (0..4_096).filter(|place| place % 3 == 0).for_each(|place| places.add(place));
+        for (from, to) in [(0, 4_096), (0, 0), (1, 1), (0, 1), (1, 3), (1, 4), (63, 65), (64, 128), (65, 4_000), (9, 3)]
+        {
+            let want = (from..to).filter(|place| place % 3 == 0).count() as u64;
+            assert_eq!(places.count(from..to), want, "{from}..{to}");
+        }
+        assert_eq!(places.count(0..u64::MAX), 1_366);
+    }
 
     #[test]
     fn places_are_read_as_they_were_written() {

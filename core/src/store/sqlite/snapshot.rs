@@ -17,8 +17,8 @@ use crate::{
     keys::IndexHash,
     store::{
         ActorRow, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IndexCheck, IndexPart,
-        IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, SecretRow, Snapshot, TenantNumber, TenantRow,
-        VersionRow,
+        IntentRow, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow, SecretRow, Snapshot, TenantNumber,
+        TenantRow, VersionRow,
     },
 };
 
@@ -318,6 +318,10 @@ impl<Mode> Snapshot for Session<'_, Mode> {
 
     fn search(&mut self, search: &LineSearch<'_>) -> Result<LinesFound> {
         self.read(|db| key_index::search(db, search))
+    }
+
+    fn count(&mut self, search: &LineSearch<'_>) -> Result<LinesCounted> {
+        self.read(|db| key_index::count_lines(db, search))
     }
 
     fn check_index(&mut self, part: IndexPart) -> Result<IndexCheck> {

@@ -207,6 +207,8 @@ fn one_search_looks_so_far_and_says_how_far() {
     assert_eq!(view.search(&search).unwrap().looked_to, Some(132_000 - 2 * 65_536 + 1));
     let oldest = LineSearch { order: Order::OldestFirst, ..search };
     assert_eq!(view.search(&oldest).unwrap().looked_to, Some(2 * 65_536));
+    let counted = view.count(&search).unwrap();
+    assert_eq!((counted.lines, counted.looked_to), (0, Some(2 * 65_536)));
 }
 
 /// What a run costs, and what of it holds off a writer. Runs like [`super::measure`].
