@@ -36,6 +36,7 @@ mod backup;
 mod clock;
 mod deployment;
 mod error;
+mod expiry;
 mod generate;
 mod id;
 mod keys;
@@ -99,10 +100,10 @@ pub use room::{
 };
 pub use seal::{SealedHeader, Subject};
 pub use secrets::{
-    After, Copied, Delete, Deleted, Described, Entry, Event, EventKind, Exported, ExportedSecret, FoundSecret,
-    Generated, GeneratedPublic, Get, History, HistoryPage, Import, ImportEntry, Imported, Meta, Move, Moved, Offered,
-    Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Revision, RotationInterval, Search, SearchPage, Secret,
-    SecretType, Secrets, Stage, To, Tried, Update, Updated, Usage, Verdict, Version, VersionInfo, VersionLimit,
-    VersionState, Versions, VersionsChanged,
+    After, Copied, Delete, Deleted, Described, Entry, Event, EventKind, Expiry, Exported, ExportedSecret, Extended,
+    FoundSecret, Generated, GeneratedPublic, Get, History, HistoryPage, Import, ImportEntry, Imported, Meta, Move,
+    Moved, Offered, Page, Patch, Promote, Promoted, Put, PutReply, Rendered, Revision, RotationInterval, Search,
+    SearchPage, Secret, SecretType, Secrets, Stage, StandingChanged, To, Tried, Update, Updated, Usage, Verdict,
+    Version, VersionInfo, VersionLimit, VersionState, Versions, VersionsChanged,
 };
 pub use value::{SecretValue, ValueKind};

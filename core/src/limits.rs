@@ -142,6 +142,9 @@ pub const ACTORS_CHECKED_MAX: usize = 65_536;
 /// Tenants whose rows are remembered as checked, under 1 KiB each. More than this forgets them all.
 pub const TENANTS_CHECKED_MAX: usize = 8_192;
 
+/// Longest time to live of a secret or a version, in seconds: 36,500 days.
+pub const EXPIRY_SECONDS_MAX: u64 = 36_500 * 24 * 60 * 60;
+
 /// How often an operation is computed again because what it read has changed.
 pub const STALE_ATTEMPTS_MAX: usize = 32;
 
@@ -192,6 +195,7 @@ mod tests {
             (Code::SecretTooLarge, [VALUE_BYTES_MAX, VALUE_BYTES_MAX]),
             (Code::VersionsInvalid, [1, VERSIONS_AT_ONCE_MAX]),
             (Code::VersionLimitInvalid, [1, usize::try_from(VERSIONS_MAX).expect("small")]),
+            (Code::ExpiryInvalid, [EXPIRY_SECONDS_MAX as usize / 86_400; 2]),
             (Code::PatchInvalid, [PATCH_DEPTH_MAX, PATCH_DEPTH_MAX]),
             (Code::LabelInvalid, [LABELS_MAX, LABEL_NAME_BYTES_MAX]),
             (Code::OwnerInvalid, [OWNER_BYTES_MAX, OWNER_BYTES_MAX]),

@@ -16,10 +16,10 @@ use std::{
 use common::{Place, operator};
 use pollster::block_on;
 use strongroom::{
-    Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Folder, Generate, Get,
-    History, Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put, Query, Receipt,
-    Recovery, RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom, TenantChange,
-    Timestamp, To, Update, Verdict, Version,
+    Actor, Admin, After, AnchorPlace, Audit, Code, Config, Context, Delete, Deployment, Error, Expiry, Folder,
+    Generate, Get, History, Import, ImportEntry, Init, KeyAlgorithm, Move, OpenOptions, Owner, Patch, Promote, Put,
+    Query, Receipt, Recovery, RequestId, Restore, Search, SecretPath, SecretValue, Secrets, StatsBy, Strongroom,
+    TenantChange, Timestamp, To, Update, Verdict, Version,
     store::{Maintenance, SqliteStore, Store},
     testing::faulty::{Failure, FaultyStore, Step},
     transfer::template::Template,
@@ -173,6 +173,29 @@ operations! {
         done |on| Ok(on.secrets.try_current(&path("app/key"), |_, _| Verdict::Accept(())).await?.receipt);
         refused |on| Ok(on.secrets.try_current(&path("app/none"), |_, _| Verdict::Accept(())).await?.receipt)
             => SecretNotFound;
+    "secret.disable" disable (Acme, [])
+        done |on| Ok(on.secrets.disable(&path("app/other")).await?.receipt);
+        refused |on| Ok(on.secrets.disable(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.enable" enable (Acme, [])
+        done |on| Ok(on.secrets.enable(&path("app/other")).await?.receipt);
+        refused |on| Ok(on.secrets.enable(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.archive" archive (Acme, [])
+        done |on| Ok(on.secrets.archive(&path("app/other")).await?.receipt);
+        refused |on| Ok(on.secrets.archive(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.unarchive" unarchive (Acme, [])
+        done |on| Ok(on.secrets.unarchive(&path("app/other")).await?.receipt);
+        refused |on| Ok(on.secrets.unarchive(&path("app/none")).await?.receipt) => SecretNotFound;
+    "secret.disable-version" disable_versions (Acme, [])
+        done |on| Ok(on.secrets.disable_versions(&path("app/other"), &[Version(1)]).await?.receipt);
+        refused |on| Ok(on.secrets.disable_versions(&path("app/other"), &[]).await?.receipt) => VersionsInvalid;
+    "secret.enable-version" enable_versions (Acme, [])
+        done |on| Ok(on.secrets.enable_versions(&path("app/other"), &[Version(1)]).await?.receipt);
+        refused |on| Ok(on.secrets.enable_versions(&path("app/other"), &[Version(7)]).await?.receipt)
+            => VersionNotFound;
+    "secret.extend-version" extend_version (Acme, [])
+        done |on| Ok(on.secrets.extend_version(&path("app/other"), Version(1), Expiry::Never).await?.receipt);
+        refused |on| Ok(on.secrets.extend_version(&path("app/other"), Version(1), Expiry::At(Timestamp(1))).await?.receipt)
+            => ExpiryInvalid;
     "secret.history" history (Acme, [])
         done |on| Ok(on.secrets.history(&path("app/none"), &History::new(), 10).await?.receipt);
         refused |on| Ok(on.secrets.history(&path("app/key"), &History::new(), 0).await?.receipt) => LimitInvalid;
@@ -279,7 +302,7 @@ const WHILE_OPENING: [&str; 2] = ["anchor.accept", "anchor.replace"];
 const UNDER_A_REQUEST_OF_ITS_OWN: [(&str, &str); 2] = [("secret.lease", "lease"), ("secret.lease", "lease_folder")];
 
 /// The operation of a case, with another kind of argument.
-const ALIKE: [&str; 1] = ["try_current_async"];
+const ALIKE: [&str; 2] = ["list_archived", "try_current_async"];
 
 /// Not operations: they open a deployment and act in nobody's name.
 const OPENING: [&str; 3] = ["open", "open_in", "open_with"];

@@ -44,12 +44,16 @@ macro_rules! codes {
 codes! {
     SecretNotFound "SR-SECRET-NOT-FOUND" Absent "no such secret" "check the path with `strongroom secret list`";
     VersionNotFound "SR-SECRET-VERSION-NOT-FOUND" Absent "the secret has no such version" "list its versions with `strongroom secret versions`";
-    VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled, deleted or expired" "read another version, or put a new one; one that is deleted comes back with `strongroom secret undelete`";
+    VersionUnavailable "SR-SECRET-VERSION-UNAVAILABLE" Absent "this version is disabled or deleted" "read another version, or put a new one; one that is deleted comes back with `strongroom secret undelete`, one that is disabled with `strongroom secret enable --version`";
+    VersionExpired "SR-SECRET-VERSION-EXPIRED" Absent "the time of this version is over" "put a new one, read another one, or give it more time with `strongroom secret extend`";
     VersionDestroyed "SR-SECRET-VERSION-DESTROYED" Absent "the version is gone for ever: destroyed, or removed by the secret's version limit" "read another version, or put a new one; only a backup that was made before has it still";
     StageEmpty "SR-SECRET-STAGE-EMPTY" Absent "no version of the secret is in this stage" "list its versions and their stages with `strongroom secret versions`; `secret put --stage pending` makes one pending";
     VersionsFull "SR-SECRET-VERSIONS-FULL" Limited "another pending version would push the current one out of the version limit" "promote the pending version with `strongroom secret promote`, or raise the limit with --max-versions";
     VersionsInvalid "SR-SECRET-VERSIONS-INVALID" Invalid "the list of versions is empty or too long" "name 1 to 100 versions";
-    SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first";
+    SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first: `strongroom secret enable`";
+    SecretExpired "SR-SECRET-EXPIRED" Denied "the time of the secret is over" "give it more time with `strongroom secret update --ttl`, or put it with one";
+    SecretArchived "SR-SECRET-ARCHIVED" Denied "the secret is archived" "bring it back with `strongroom secret unarchive`";
+    ExpiryInvalid "SR-SECRET-EXPIRY-INVALID" Invalid "the time of expiry is not within its bounds" "give a time that is to come, at most 36,500 days from now, or `never`";
     TryRejected "SR-SECRET-TRY-REJECTED" Denied "every version that was offered was rejected" "see what the other side knows; list the versions with `strongroom secret versions`, and go back to one with `strongroom secret promote --stage previous`";
     TryStopped "SR-SECRET-TRY-STOPPED" Unavailable "the check ended before it could tell whether the value is right" "make sure that the other side can be reached, and try again";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";

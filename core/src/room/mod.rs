@@ -34,6 +34,7 @@ use crate::{
     audit::Writer,
     clock::JudgedClock,
     device::RootVersion,
+    expiry::Expirer,
     keys::{IndexHash, IndexKind, KeyCache, KeyEpoch, TenantKeys, TenantSeed},
     lease::{Leases, LockedBytes},
     memory::Arena,
@@ -82,6 +83,7 @@ pub(crate) struct Room {
     arena: Arc<Arena>,
     keys: KeyCache,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) expirer: Arc<Expirer>,
     pub(crate) meter: Arc<Meter>,
     /// Shared with the writer, which records what it refused.
     gate: Arc<Gate>,
@@ -276,6 +278,7 @@ impl Room {
     fn close(&self) -> Result<()> {
         // First: what they end with is recorded.
         self.leases.close();
+        self.expirer.close();
         self.readers.close();
         let closed = self.writer.close();
         self.anchors.close();

@@ -187,6 +187,7 @@ impl Strongroom {
             if let Some(presence) = &room.room.presence {
                 presence.tidy(&*store_there)?;
             }
+            room.room.expirer.start(&room.room)?;
         }
         Ok(room)
     }
@@ -292,6 +293,7 @@ impl Parts {
             clock,
             random,
             leases: Arc::new(Leases::new(Arc::clone(&arena), Arc::clone(&meter))),
+            expirer: Arc::default(),
             meter,
             gate,
             arena,

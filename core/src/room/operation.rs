@@ -137,6 +137,8 @@ enum Prepared<T> {
     InSys(Error),
     /// Refused at the gate, which counts it.
     Counted(Error),
+    /// There was nothing to do.
+    Nothing,
 }
 
 /// What became of it.
@@ -151,6 +153,8 @@ enum Settled<T> {
     Stale,
     /// The tenant would have more than a quota allows.
     OverQuota(Quota, Quotas),
+    /// There was nothing to do.
+    Nothing,
 }
 
 /// One operation, as it is asked for.
@@ -239,7 +243,7 @@ impl Room {
                     self.meter.over_quota(quota);
                     asked.over = Some((quota, quotas));
                 }
-                Settled::Stale => {}
+                Settled::Stale | Settled::Nothing => {}
             }
             if let Some((_, admitted)) = &mut asked.gated {
                 *admitted = Admitted::Counted;
@@ -311,6 +315,7 @@ impl Room {
                 }
                 Ok(Prepared::InSys(error)) => drop(answer.send(Ok(Settled::InSys(error)))),
                 Ok(Prepared::Counted(error)) => drop(answer.send(Ok(Settled::Counted(error)))),
+                Ok(Prepared::Nothing) => drop(answer.send(Ok(Settled::Nothing))),
                 Err(error) => drop(answer.send(Err(error))),
             }
             good
@@ -457,6 +462,71 @@ impl Room {
             Some(TenantState::Closed) => Err(Code::TenantClosed.into()),
             None => Err(Code::Integrity.into()),
         }
+    }
+
+    /// Does and records what Strongroom does to a tenant by itself, in nobody's name. Nothing is recorded where the work
+    /// says that there is nothing to do, or fails, or where the tenant is not active. Whether there was something.
+    pub(crate) async fn act_alone(
+        self: &Arc<Self>,
+        act: &'static str,
+        number: TenantNumber,
+        work: impl Fn(&mut Step<'_>) -> Result<bool> + Send + Sync + 'static,
+    ) -> Result<bool> {
+        let (request, work) = (self.random.array()?, Arc::new(work));
+        for _ in 0..limits::STALE_ATTEMPTS_MAX {
+            let sys = self.sys_keys().await?;
+            let Some(row) = self.readers.read(move |snapshot| snapshot.tenant(number)).await? else { return Ok(false) };
+            self.admit(&sys, number, &row)?;
+            let (room, keys, work) = (Arc::clone(self), self.keys_of(&row).await?, Arc::clone(&work));
+            let settled = self
+                .carry_through(move |snapshot| {
+                    room.prepare_alone(snapshot, act, number, (&keys, &sys), request, &*work)
+                })
+                .await?;
+            match settled {
+                Settled::Done(outcome, _) => return outcome.map(|()| true),
+                Settled::Nothing => return Ok(false),
+                Settled::InSys(error) => return Err(error),
+                Settled::Stale => {}
+            }
+        }
+        Err(Error::new(Code::StoreBusy).detail("the same rows keep changing"))
+    }
+
+    /// Runs on a reader thread.
+    fn prepare_alone(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        act: &'static str,
+        number: TenantNumber,
+        (keys, sys): (&TenantKeys, &TenantKeys),
+        request: [u8; 16],
+        work: &dyn Fn(&mut Step<'_>) -> Result<bool>,
+    ) -> Result<Prepared<()>> {
+        let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
+        self.admit(sys, number, &row)?;
+        let mut step = Step {
+            snapshot,
+            keys,
+            tenant: &row,
+            room: self,
+            now: self.clock.now(),
+            changes: Vec::new(),
+            line: LineFacts::default(),
+            parts: Vec::new(),
+            effect: Effect::None,
+        };
+        if !work(&mut step)? {
+            return Ok(Prepared::Nothing);
+        }
+        let Step { changes, line, parts, .. } = step;
+        let own = log_origin(number, row.tenant, &self.origin);
+        let of_parts = parts.iter().map(|part| (part.act, &part.line));
+        let lines = of_parts
+            .chain([(act, &line)])
+            .map(|(act, line)| Ok((number, line.build(act, &own, Who::System, request, None, Outcome::Ok)?)))
+            .collect::<Result<_>>()?;
+        Ok(Prepared::Write(Ok(()), Write { changes, lines }))
     }
 
     /// Reads on for an operation whose line is durable already and says that this will come. Records nothing.

@@ -3,7 +3,10 @@
 //! While a password is rotated, the other side may still know the old one. Whoever tries both has to be on record for
 //! both: a line says that they are about to be offered, before any is, and another one which of them was accepted.
 
-use super::{Secrets, Stage, Version, find, get::open_version};
+use super::{
+    Secrets, Stage, Version, find,
+    get::{demand_readable, is_withheld, open_version},
+};
 use crate::{
     Code, Error, Result, SecretPath, SecretValue,
     audit::Receipt,
@@ -140,9 +143,7 @@ impl Secrets {
 /// The values to offer, in this order.
 fn offer(step: &mut Step<'_>, path: &SecretPath) -> Result<Vec<(SecretValue, Offered)>> {
     let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
-    if !row.enabled {
-        return Err(Code::SecretDisabled.into());
-    }
+    demand_readable(&row, step.now)?;
     step.version(row.current);
     let (value, created_at) = open_version(step, &row, row.current)?;
     let mut values = vec![(value, Offered { version: Version(row.current), stage: Stage::Current, created_at })];
@@ -151,7 +152,7 @@ fn offer(step: &mut Step<'_>, path: &SecretPath) -> Result<Vec<(SecretValue, Off
             Ok((value, created_at)) => {
                 values.push((value, Offered { version: Version(previous), stage: Stage::Previous, created_at }));
             }
-            Err(error) if matches!(error.code(), Code::VersionUnavailable | Code::VersionDestroyed) => {}
+            Err(error) if is_withheld(&error) => {}
             Err(error) => return Err(error),
         }
     }

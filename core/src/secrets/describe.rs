@@ -13,6 +13,12 @@ pub struct Described {
     pub meta: Meta,
     /// Whether its value may be read.
     pub is_enabled: bool,
+    /// Whether it is archived.
+    pub is_archived: bool,
+    /// When it expires, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it has expired.
+    pub is_expired: bool,
     /// Counts its changes.
     pub revision: Revision,
     /// The highest version there is or was.
@@ -47,7 +53,7 @@ impl Secrets {
     /// `SecretNotFound`; `Integrity`.
     pub async fn describe(&self, path: &SecretPath) -> Result<Described> {
         let path = self.full(path);
-        let ((row, meta, settings, due), receipt) = self
+        let ((row, meta, settings, due, now), receipt) = self
             .room
             .operate("secret.describe", &self.target(), &self.context, move |step| {
                 let path = path.as_ref().map_err(Error::again)?;
@@ -55,11 +61,14 @@ impl Secrets {
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
                 let meta = Meta::open(step.keys, &row)?;
                 let (settings, due) = (Settings::of(&row)?, due(step, &row, &meta)?);
-                Ok((row, meta, settings, due))
+                Ok((row, meta, settings, due, step.now))
             })
             .await?;
         Ok(Described {
             is_enabled: row.enabled,
+            is_archived: settings.archived,
+            expires_at: settings.expires_at.map(Timestamp),
+            is_expired: settings.is_expired(now),
             revision: Revision(row.revision),
             latest: Version(row.latest),
             current: Version(row.current),

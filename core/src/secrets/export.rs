@@ -1,6 +1,10 @@
 //! Exporting a folder with everything below it: current values, one operation.
 
-use super::{Secrets, Version, find, get::open_version, list::entries_in};
+use super::{
+    Secrets, Version, find,
+    get::{demand_readable, is_withheld, open_version},
+    list::entries_in,
+};
 use crate::{
     Code, Error, Folder, Result, SecretPath, SecretValue, audit::Receipt, keys::PseudonymKind, limits, room::Step,
 };
@@ -26,8 +30,8 @@ pub struct Exported {
 }
 
 impl Secrets {
-    /// Reads the current value of every secret in a folder and below it. Left out are those that are disabled, and
-    /// those whose current version is deleted, destroyed or expired.
+    /// Reads the current value of every secret in a folder and below it. Left out are those that are disabled, archived
+    /// or expired, and those whose current version is deleted, destroyed or expired.
     ///
     /// One line records the export with its folder and count.
     ///
@@ -47,13 +51,10 @@ impl Secrets {
                 let mut secrets = Vec::with_capacity(paths.len());
                 for path in paths {
                     let row = find(step, &path)?.ok_or(Code::Integrity)?;
-                    if !row.enabled {
-                        continue;
-                    }
-                    let (value, _) = match open_version(step, &row, row.current) {
-                        Err(error) if matches!(error.code(), Code::VersionUnavailable | Code::VersionDestroyed) => {
-                            continue;
-                        }
+                    let now = step.now;
+                    let opened = demand_readable(&row, now).and_then(|_| open_version(step, &row, row.current));
+                    let (value, _) = match opened {
+                        Err(error) if is_withheld(&error) => continue,
                         opened => opened?,
                     };
                     let path = super::relative(&path, folder)?;

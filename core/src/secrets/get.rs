@@ -72,7 +72,8 @@ impl Secrets {
     /// Reads a value. It is released once the line that records the access is durable.
     ///
     /// # Errors
-    /// `SecretNotFound`, `StageEmpty`, `VersionNotFound`, `VersionUnavailable`, `VersionDestroyed`, `SecretDisabled`; `Integrity`
+    /// `SecretNotFound`, `StageEmpty`, `VersionNotFound`, `VersionUnavailable`, `VersionDestroyed`, `VersionExpired`,
+    /// `SecretDisabled`, `SecretArchived`, `SecretExpired`; `Integrity`
     /// if what is stored is not what was put there.
     pub async fn get(&self, path: &SecretPath, options: Get) -> Result<Secret> {
         let path = self.full(path);
@@ -82,9 +83,7 @@ impl Secrets {
                 let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
-                if !row.enabled {
-                    return Err(Code::SecretDisabled.into());
-                }
+                demand_readable(&row, step.now)?;
                 let version = options.version_in(&row)?;
                 let (value, created_at) = open_version(step, &row, version)?;
                 step.version(version);
@@ -94,6 +93,29 @@ impl Secrets {
         let is_current = stage == Some(Stage::Current);
         Ok(Secret { value, version, is_current, stage, created_at, receipt })
     }
+}
+
+/// Refuses a secret that nobody may read now. Gives its settings.
+pub(super) fn demand_readable(row: &SecretRow, now: Timestamp) -> Result<Settings> {
+    let settings = Settings::of(row)?;
+    if !row.enabled && !settings.archived {
+        return Err(Code::SecretDisabled.into());
+    }
+    settings.demand_alive(now)?;
+    Ok(settings)
+}
+
+/// Whether a refusal says that something is there and is not to be read now: what goes over many secrets leaves it out.
+pub(super) fn is_withheld(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::SecretDisabled
+            | Code::SecretArchived
+            | Code::SecretExpired
+            | Code::VersionUnavailable
+            | Code::VersionDestroyed
+            | Code::VersionExpired
+    )
 }
 
 /// Opens one version of a secret whose row was checked.
@@ -115,7 +137,8 @@ pub(super) fn readable_version(step: &mut Step<'_>, row: &SecretRow, version: u6
     match VersionState::from_number(stored.state)? {
         VersionState::Destroyed => Err(Code::VersionDestroyed.into()),
         VersionState::Enabled if !expired(stored.expires_at, step.now) => Ok(stored),
-        _ => Err(Code::VersionUnavailable.into()),
+        VersionState::Enabled | VersionState::Expired => Err(Code::VersionExpired.into()),
+        VersionState::Disabled | VersionState::Deleted => Err(Code::VersionUnavailable.into()),
     }
 }
 

@@ -81,7 +81,6 @@ pub(super) const EVENTS: &[(&str, &[EventKind])] = {
     &[
         ("secret.expire", &[Expired]),
         ("secret.expire-version", &[Expired]),
-        ("secret.extend", &[Activated]),
         ("secret.extend-version", &[Activated]),
         ("secret.enable", &[Activated]),
         ("secret.disable", &[Revoked]),

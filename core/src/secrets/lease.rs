@@ -6,7 +6,7 @@ use super::{
     Secrets, Version,
     export::below,
     find,
-    get::{open_stored, readable_version},
+    get::{demand_readable, is_withheld, open_stored, readable_version},
 };
 use crate::{
     Code, Error, Folder, FolderLease, Lease, LeaseLimits, RequestId, Result, SecretPath, TenantSettings,
@@ -33,7 +33,7 @@ impl Secrets {
                 step.name(PseudonymKind::Secret, full.as_str().as_bytes())?;
                 limits.check()?;
                 let reservation = step.room.leases.reserve(1)?;
-                let (held, expires_at) = hold(step, full, shown.clone())?.ok_or(Code::SecretDisabled)?;
+                let (held, expires_at) = hold(step, full, shown.clone())?;
                 step.version(held.version.0);
                 let opened =
                     Opened { object: step.line.object, tenant: step.tenant.number, held: vec![held], reservation };
@@ -45,7 +45,7 @@ impl Secrets {
     }
 
     /// Opens one lease on the current versions of all secrets in a folder and below it, those left out that are
-    /// disabled or whose version cannot be read. A line for each says which, with the id of the lease as its request.
+    /// disabled, archived or expired, or whose version cannot be read. A line for each says which, with the id of the lease as its request.
     ///
     /// # Errors
     /// `LeaseInvalid`, `LeaseLimit`; `MemoryFull` if the values do not fit into locked memory; `Integrity`.
@@ -63,11 +63,8 @@ impl Secrets {
                 for path in paths {
                     let shown = super::relative(&path, folder)?;
                     let (held, expires_at) = match hold(step, &path, shown) {
-                        Ok(Some(held)) => held,
-                        Ok(None) => continue,
-                        Err(error) if matches!(error.code(), Code::VersionUnavailable | Code::VersionDestroyed) => {
-                            continue;
-                        }
+                        Ok(held) => held,
+                        Err(error) if is_withheld(&error) => continue,
                         Err(error) => return Err(error),
                     };
                     let mut named = step.pseudonym(PseudonymKind::Secret, path.as_str().as_bytes())?;
@@ -126,12 +123,10 @@ fn time_of(limits: LeaseLimits, now: Timestamp, ends_at: Option<Timestamp>) -> D
     Duration::from_secs(limits.seconds.into()).min(left.unwrap_or(Duration::MAX))
 }
 
-/// Copies a current value into locked memory; `None` if the secret is disabled. With it, when its version expires.
-fn hold(step: &mut Step<'_>, path: &SecretPath, shown: SecretPath) -> Result<Option<(Held, Option<Timestamp>)>> {
+/// Copies a current value into locked memory. With it, when it or its version expires, whichever comes first.
+fn hold(step: &mut Step<'_>, path: &SecretPath, shown: SecretPath) -> Result<(Held, Option<Timestamp>)> {
     let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
-    if !row.enabled {
-        return Ok(None);
-    }
+    let settings = demand_readable(&row, step.now)?;
     let stored = readable_version(step, &row, row.current)?;
     let value = open_stored(step, &stored)?;
     let held = Held {
@@ -144,5 +139,6 @@ fn hold(step: &mut Step<'_>, path: &SecretPath, shown: SecretPath) -> Result<Opt
         kind: value.kind(),
         value: value.expose(|bytes| step.room.lock_bytes(bytes))?,
     };
-    Ok(Some((held, stored.expires_at.map(Timestamp))))
+    let first = settings.expires_at.into_iter().chain(stored.expires_at).min();
+    Ok((held, first.map(Timestamp)))
 }

@@ -31,18 +31,30 @@ enum Act {
     Delete,
     Undelete,
     Destroy,
+    Enable,
+    Disable,
 }
 
 impl Act {
     /// The state that it leads to from this one; `None` if there is nothing to do.
     fn from(self, state: VersionState) -> Result<Option<VersionState>> {
-        use VersionState::{Deleted, Destroyed, Disabled, Enabled};
+        use VersionState::{Deleted, Destroyed, Disabled, Enabled, Expired};
         match (self, state) {
-            (Self::Delete, Enabled | Disabled) => Ok(Some(Deleted)),
-            (Self::Undelete, Deleted) => Ok(Some(Enabled)),
-            (Self::Destroy, Enabled | Disabled | Deleted) => Ok(Some(Destroyed)),
-            (Self::Delete, Deleted) | (Self::Undelete, Enabled | Disabled) | (Self::Destroy, Destroyed) => Ok(None),
-            (Self::Delete | Self::Undelete, Destroyed) => Err(Code::VersionDestroyed.into()),
+            (Self::Delete, Enabled | Disabled | Expired) => Ok(Some(Deleted)),
+            // What has expired does so again.
+            (Self::Undelete, Deleted) | (Self::Enable, Disabled) => Ok(Some(Enabled)),
+            (Self::Destroy, Enabled | Disabled | Deleted | Expired) => Ok(Some(Destroyed)),
+            (Self::Disable, Enabled | Expired) => Ok(Some(Disabled)),
+            (Self::Delete, Deleted)
+            | (Self::Undelete, Enabled | Disabled | Expired)
+            | (Self::Destroy, Destroyed)
+            | (Self::Enable, Enabled)
+            | (Self::Disable, Disabled) => Ok(None),
+            (Self::Enable, Expired) => Err(Code::VersionExpired.into()),
+            (Self::Enable | Self::Disable, Deleted) => Err(Code::VersionUnavailable.into()),
+            (Self::Delete | Self::Undelete | Self::Enable | Self::Disable, Destroyed) => {
+                Err(Code::VersionDestroyed.into())
+            }
         }
     }
 }
@@ -76,6 +88,36 @@ impl Secrets {
             .room
             .operate("secret.undelete", &self.target(), &self.context, move |step| {
                 change(step, path.as_ref(), &versions, Act::Undelete, "secret.undelete")
+            })
+            .await?;
+        Ok(VersionsChanged { changed, receipt })
+    }
+
+    /// Lets versions be read again that were disabled. All of them, or none.
+    ///
+    /// # Errors
+    /// As [`Secrets::delete_versions`]; `VersionUnavailable` for one that is deleted, `VersionExpired`.
+    pub async fn enable_versions(&self, path: &SecretPath, versions: &[Version]) -> Result<VersionsChanged> {
+        let (path, versions) = (self.full(path), Arc::<[Version]>::from(versions));
+        let (changed, receipt) = self
+            .room
+            .operate("secret.enable-version", &self.target(), &self.context, move |step| {
+                change(step, path.as_ref(), &versions, Act::Enable, "secret.enable-version")
+            })
+            .await?;
+        Ok(VersionsChanged { changed, receipt })
+    }
+
+    /// Keeps versions from being read, until [`Secrets::enable_versions`]. All of them, or none.
+    ///
+    /// # Errors
+    /// As [`Secrets::delete_versions`]; `VersionUnavailable` for one that is deleted.
+    pub async fn disable_versions(&self, path: &SecretPath, versions: &[Version]) -> Result<VersionsChanged> {
+        let (path, versions) = (self.full(path), Arc::<[Version]>::from(versions));
+        let (changed, receipt) = self
+            .room
+            .operate("secret.disable-version", &self.target(), &self.context, move |step| {
+                change(step, path.as_ref(), &versions, Act::Disable, "secret.disable-version")
             })
             .await?;
         Ok(VersionsChanged { changed, receipt })
@@ -131,6 +173,20 @@ fn change(
     if changed.is_empty() {
         return Ok(Vec::new());
     }
+    let numbers = changed.iter().map(|version| Version(version.version)).collect();
+    record_changes(step, row, changed, name)?;
+    Ok(numbers)
+}
+
+/// Adds the change of versions, at least one, and of their secret's row, with a line for each: that of the last one is
+/// the operation's own.
+pub(super) fn record_changes(
+    step: &mut Step<'_>,
+    row: SecretRow,
+    changed: Vec<VersionRow>,
+    name: &'static str,
+) -> Result<()> {
+    step.line.count = Some(changed.len() as u64);
     let mut secret = SecretRow { updated_at: step.now.0, revision: row.revision + 1, ..row };
     secret.mac = step.keys.row_mac(&secret)?;
     let mut lines = changed
@@ -148,7 +204,6 @@ fn change(
     let own = lines.pop().unwrap_or_default();
     step.line = LineFacts { count: step.line.count, ..own };
     step.parts.extend(lines.into_iter().map(|line| Part { act: name, line, elsewhere: None }));
-    let numbers = changed.iter().map(|version| Version(version.version)).collect();
     step.changes.push(Change::PutSecret(Box::new(PutSecret::of_row(step.tenant.number, secret, changed))));
-    Ok(numbers)
+    Ok(())
 }

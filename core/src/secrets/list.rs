@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Secrets, folder_in, path_in};
+use super::{Secrets, Settings, folder_in, path_in};
 use crate::{
     Code, Error, Folder, Result, SecretPath,
     audit::Receipt,
@@ -89,11 +89,23 @@ pub struct Page {
 impl Secrets {
     /// Lists what is directly in a folder, sorted by name, `limit` entries at most (1 to 1,000).
     ///
-    /// A folder that does not exist is empty.
+    /// Secrets that are archived are left out: see [`Secrets::list_archived`]. A folder that does not exist is empty.
     ///
     /// # Errors
     /// `LimitInvalid`; `Integrity` if an entry is not where it belongs.
     pub async fn list(&self, folder: &Folder, after: After, limit: usize) -> Result<Page> {
+        self.list_where(folder, after, limit, false).await
+    }
+
+    /// As [`Secrets::list`], with the secrets that are archived too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn list_archived(&self, folder: &Folder, after: After, limit: usize) -> Result<Page> {
+        self.list_where(folder, after, limit, true).await
+    }
+
+    async fn list_where(&self, folder: &Folder, after: After, limit: usize, archived: bool) -> Result<Page> {
         let (full, below) = (self.full_folder(folder), self.folder.clone());
         let ((entries, next), receipt) = self
             .room
@@ -103,14 +115,16 @@ impl Secrets {
                 if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
                     return Err(Code::LimitInvalid.into());
                 }
-                let (folders, secrets) = entries_in(step, full)?;
+                let (folders, secrets) = rows_in(step, full)?;
                 let mut all = Vec::with_capacity(folders.len() + secrets.len());
                 for folder in folders {
                     let text = folder.as_str().get(below.as_str().len()..).unwrap_or_default();
                     all.push(Entry::Folder(text.trim_start_matches('/').parse()?));
                 }
-                for path in secrets {
-                    all.push(Entry::Secret(super::relative(&path, &below)?));
+                for (path, row) in secrets {
+                    if archived || !Settings::of(&row)?.archived {
+                        all.push(Entry::Secret(super::relative(&path, &below)?));
+                    }
                 }
                 all.sort_by_cached_key(Entry::key);
                 let mut page: Vec<_> = match &after.0 {

@@ -9,6 +9,7 @@ mod attributes;
 mod certificate;
 mod delete;
 mod describe;
+mod expiry;
 mod export;
 mod generate;
 mod get;
@@ -26,6 +27,7 @@ mod render;
 mod search;
 mod settings;
 mod stage;
+mod standing;
 mod update;
 mod usage;
 mod versions;
@@ -40,6 +42,8 @@ pub use attributes::{RotationInterval, SecretType};
 pub(crate) use certificate::not_after;
 pub use delete::{Delete, Deleted};
 pub use describe::Described;
+pub use expiry::{Expiry, Extended};
+pub(crate) use expiry::{expire_secret, expire_versions};
 pub(crate) use export::everything;
 pub use export::{Exported, ExportedSecret};
 pub use generate::{Generated, GeneratedPublic};
@@ -59,6 +63,7 @@ pub use search::{FoundSecret, Search, SearchPage};
 pub(crate) use settings::Settings;
 pub use settings::VersionLimit;
 pub use stage::{Promote, Promoted, Stage};
+pub use standing::StandingChanged;
 pub use update::{Revision, Update, Updated};
 pub use usage::Usage;
 pub use versions::{VersionInfo, Versions};
@@ -94,6 +99,8 @@ pub enum VersionState {
     Deleted,
     /// Its value is gone.
     Destroyed,
+    /// Its time is over.
+    Expired,
 }
 
 impl VersionState {
@@ -104,6 +111,7 @@ impl VersionState {
             Self::Disabled => "disabled",
             Self::Deleted => "deleted",
             Self::Destroyed => "destroyed",
+            Self::Expired => "expired",
         }
     }
 
@@ -114,11 +122,12 @@ impl VersionState {
             Self::Disabled => 2,
             Self::Deleted => 3,
             Self::Destroyed => 4,
+            Self::Expired => 5,
         }
     }
 
     pub(crate) fn from_number(number: u8) -> Result<Self> {
-        [Self::Enabled, Self::Disabled, Self::Deleted, Self::Destroyed]
+        [Self::Enabled, Self::Disabled, Self::Deleted, Self::Destroyed, Self::Expired]
             .into_iter()
             .find(|state| state.number() == number)
             .ok_or(Error::from(Code::Integrity))

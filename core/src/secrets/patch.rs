@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Put, PutReply, Secrets, Version, demand_current, find, get::open_version, merge::merge, put};
+use super::{
+    Put, PutReply, Secrets, Version, demand_current, find,
+    get::{demand_readable, open_version},
+    merge::merge,
+    put,
+};
 use crate::{Code, Error, Result, SecretPath, SecretValue, ValueKind, keys::PseudonymKind};
 
 /// How to patch a secret.
@@ -40,9 +45,7 @@ impl Secrets {
                 let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
-                if !row.enabled {
-                    return Err(Code::SecretDisabled.into());
-                }
+                demand_readable(&row, step.now)?;
                 demand_current(options.expected, row.current)?;
                 let (value, _) = open_version(step, &row, row.current)?;
                 let value = merged(&value, &patch)?;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Meta, RotationInterval, SecretType, Secrets, Settings, Version, VersionLimit, VersionState, demand_current, find,
-    meta::MetaChange,
+    Expiry, Meta, RotationInterval, SecretType, Secrets, Settings, Version, VersionLimit, VersionState, demand_current,
+    find, meta::MetaChange,
 };
 use crate::{
     Code, Description, Error, Folder, Labels, ObjectId, Owner, Result, SecretPath, SecretValue,
@@ -25,6 +25,8 @@ pub struct Put {
     expected: Option<Version>,
     meta: MetaChange,
     max_versions: Option<VersionLimit>,
+    expiry: Option<Expiry>,
+    secret_expiry: Option<Expiry>,
     /// As the pending version.
     pending: bool,
 }
@@ -74,6 +76,21 @@ impl Put {
         self
     }
 
+    /// Until when this version may be read. Default: for ever.
+    #[must_use]
+    pub fn version_expires(mut self, expiry: Expiry) -> Self {
+        self.expiry = Some(expiry);
+        self
+    }
+
+    /// Sets until when the whole secret may be read; so one that has expired can be put again. Default: it stays as it is,
+    /// and is for ever at first.
+    #[must_use]
+    pub fn expires(mut self, expiry: Expiry) -> Self {
+        self.secret_expiry = Some(expiry);
+        self
+    }
+
     /// Sets how many versions the secret keeps, from this one on. Default: it stays as it is, and is 10 at first.
     ///
     /// A put beyond the limit removes the oldest versions for ever, in the same transaction.
@@ -112,7 +129,7 @@ impl Secrets {
     ///
     /// # Errors
     /// `SecretConflict` if [`Put::expect`] does not hold; `CertificateInvalid` if the secret is a
-    /// [`SecretType::Certificate`] and the value is none; `FolderFull`; `TenantNotFound`, `TenantClosed`.
+    /// [`SecretType::Certificate`] and the value is none; `ExpiryInvalid`; `SecretArchived`, `SecretExpired`; `FolderFull`; `TenantNotFound`, `TenantClosed`.
     pub async fn put(&self, path: &SecretPath, value: SecretValue, options: Put) -> Result<PutReply> {
         let (path, value) = (self.full(path), Arc::new(value));
         let ((version, removed), receipt) = self
@@ -180,13 +197,20 @@ pub(super) fn plan(
         None if options.pending => return Err(Code::SecretNotFound.into()),
         None => first_row(step, path, value, options, folders)?,
     };
+    let mut settings = Settings::of(&secret)?;
+    if let Some(expiry) = options.secret_expiry {
+        settings.expire(expiry, step.now)?;
+        secret.settings = settings.to_stored()?;
+    }
+    settings.demand_alive(step.now)?;
+    let expires_at = options.expiry.map(|expiry| expiry.moment(step.now)).transpose()?.flatten();
     let (oldest, removed) = keep_to_limit(&mut secret, options.max_versions)?;
     let mut version = VersionRow {
         secret: secret.id,
         version: secret.latest,
         state: VersionState::Enabled.number(),
         created_at: step.now.0,
-        expires_at: None,
+        expires_at,
         value: step.keys.seal_value(secret.id, secret.latest, value, step.random())?,
         revision: 1,
         mac: [0; 32],

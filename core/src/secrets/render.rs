@@ -7,7 +7,10 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{Secrets, Version, find, get::open_version};
+use super::{
+    Secrets, Version, find,
+    get::{demand_readable, open_version},
+};
 use crate::{
     Code, Error, Result, SecretPath,
     audit::Receipt,
@@ -56,9 +59,7 @@ impl Secrets {
                     let path = secrets.full(&place.path).map_err(at_line)?;
                     step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                     let row = find(step, &path)?.ok_or_else(|| at_line(Code::SecretNotFound.into()))?;
-                    if !row.enabled {
-                        return Err(at_line(Code::SecretDisabled.into()));
-                    }
+                    demand_readable(&row, step.now).map_err(at_line)?;
                     let (value, _) = open_version(step, &row, row.current).map_err(at_line)?;
                     step.version(row.current);
                     let line = LineFacts { object: step.line.object.take(), ..LineFacts::default() };

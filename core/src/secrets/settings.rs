@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Error, Result, limits, store::SecretRow};
+use super::{Expiry, expired};
+use crate::{Code, Error, Result, clock::Timestamp, limits, store::SecretRow};
 
 /// How many versions a secret keeps: 1 to 1,000. A put beyond it removes the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,12 +46,24 @@ pub(crate) struct Settings {
     pub(super) limit: Option<VersionLimit>,
     /// The versions below this one were removed.
     pub(crate) oldest: u64,
+    /// Neither read nor changed, and not listed.
+    pub(crate) archived: bool,
+    /// When it expires, in microseconds since 1970.
+    pub(super) expires_at: Option<u64>,
+    /// A line says that it did.
+    pub(super) expired: bool,
 }
 
 /// The stored form: keys sorted, and only what is not the default.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    archived: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    expired: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_versions: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +73,7 @@ struct Stored {
 
 impl Settings {
     /// Of a new secret.
-    pub(super) const NONE: Self = Self { limit: None, oldest: 1 };
+    pub(super) const NONE: Self = Self { limit: None, oldest: 1, archived: false, expires_at: None, expired: false };
 
     /// Those of a row that was checked.
     pub(crate) fn of(row: &SecretRow) -> Result<Self> {
@@ -71,7 +84,9 @@ impl Settings {
         let stored: Stored = serde_json::from_slice(&row.settings).map_err(|error| unknown().caused_by(error))?;
         let limit = stored.max_versions.map(VersionLimit::new).transpose().map_err(|_| unknown())?;
         let oldest = stored.oldest.unwrap_or(1);
-        if stored.v == 1 && (1..=row.latest).contains(&oldest) { Ok(Self { limit, oldest }) } else { Err(unknown()) }
+        let Stored { archived, expired, expires_at, v, .. } = stored;
+        let is_whole = v == 1 && (1..=row.latest).contains(&oldest) && (expires_at.is_some() || !expired);
+        if is_whole { Ok(Self { limit, oldest, archived, expires_at, expired }) } else { Err(unknown()) }
     }
 
     /// As a row has them.
@@ -80,8 +95,35 @@ impl Settings {
             return Ok(Vec::new());
         }
         let (max_versions, oldest) = (self.limit.map(VersionLimit::versions), (self.oldest > 1).then_some(self.oldest));
-        serde_json::to_vec(&Stored { max_versions, oldest, v: 1 })
+        let Self { archived, expired, expires_at, .. } = self;
+        serde_json::to_vec(&Stored { archived, expired, expires_at, max_versions, oldest, v: 1 })
             .map_err(|error| Error::new(Code::Internal).caused_by(error))
+    }
+
+    /// When it expires, if no line says yet that it did.
+    pub(crate) fn due(self) -> Option<u64> {
+        self.expires_at.filter(|_| !self.expired)
+    }
+
+    /// Whether its time is over. What a line has said stays so, whatever the clock says then.
+    pub(super) fn is_expired(self, now: Timestamp) -> bool {
+        self.expired || expired(self.expires_at, now)
+    }
+
+    /// Refuses what is archived or expired.
+    pub(super) fn demand_alive(self, now: Timestamp) -> Result<()> {
+        match self {
+            Self { archived: true, .. } => Err(Code::SecretArchived.into()),
+            settings if settings.is_expired(now) => Err(Code::SecretExpired.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives it another time.
+    pub(super) fn expire(&mut self, expiry: Expiry, now: Timestamp) -> Result<()> {
+        self.expires_at = expiry.moment(now)?;
+        self.expired = false;
+        Ok(())
     }
 
     /// The limit that holds.
@@ -127,9 +169,15 @@ mod tests {
         let limit = |versions| Some(VersionLimit::new(versions).unwrap());
         for (settings, stored) in [
             (Settings::NONE, ""),
-            (Settings { limit: limit(3), oldest: 1 }, r#"{"max_versions":3,"v":1}"#),
-            (Settings { limit: limit(10), oldest: 9 }, r#"{"max_versions":10,"oldest":9,"v":1}"#),
-            (Settings { limit: None, oldest: 2 }, r#"{"oldest":2,"v":1}"#),
+            (Settings { limit: limit(3), ..Settings::NONE }, r#"{"max_versions":3,"v":1}"#),
+            (Settings { limit: limit(10), oldest: 9, ..Settings::NONE }, r#"{"max_versions":10,"oldest":9,"v":1}"#),
+            (Settings { oldest: 2, ..Settings::NONE }, r#"{"oldest":2,"v":1}"#),
+            (Settings { archived: true, ..Settings::NONE }, r#"{"archived":true,"v":1}"#),
+            (Settings { expires_at: Some(7), ..Settings::NONE }, r#"{"expires_at":7,"v":1}"#),
+            (
+                Settings { limit: limit(3), oldest: 2, archived: true, expires_at: Some(7), expired: true },
+                r#"{"archived":true,"expired":true,"expires_at":7,"max_versions":3,"oldest":2,"v":1}"#,
+            ),
         ] {
             assert_eq!(settings.to_stored().unwrap(), stored.as_bytes());
             assert_eq!(of(stored.as_bytes()).unwrap(), settings, "{stored}");
@@ -142,6 +190,8 @@ mod tests {
             "{\"max_versions\":0,\"v\":1}",
             "{\"max_versions\":1001,\"v\":1}",
             "{\"more\":1,\"v\":1}",
+            "{\"expired\":true,\"v\":1}",
+            "{\"expires_at\":-1,\"v\":1}",
             "x",
         ] {
             assert_eq!(of(other.as_bytes()).unwrap_err().code(), Code::SchemaNewer, "{other}");
@@ -150,7 +200,7 @@ mod tests {
 
     #[test]
     fn room_is_made_for_exactly_the_limit() {
-        let mut settings = Settings { limit: Some(VersionLimit::new(3).unwrap()), oldest: 1 };
+        let mut settings = Settings { limit: Some(VersionLimit::new(3).unwrap()), ..Settings::NONE };
         let removed: Vec<_> = (1..=5).map(|latest| settings.make_room(latest)).collect();
         assert_eq!((removed, settings.oldest), (vec![0, 0, 0, 1, 1], 3));
         settings.limit = Some(VersionLimit::new(1).unwrap());

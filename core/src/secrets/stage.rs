@@ -3,7 +3,7 @@
 //! A rotation puts the new value as pending, makes the other side accept it, and promotes it: readers of the current
 //! version see the one or the other, and the one before stays at hand.
 
-use super::{Secrets, Version, demand_current, find, get::readable_version};
+use super::{Secrets, Settings, Version, demand_current, find, get::readable_version};
 use crate::{
     Code, Error, Result, SecretPath,
     audit::Receipt,
@@ -118,7 +118,7 @@ impl Secrets {
     /// ```
     ///
     /// # Errors
-    /// `SecretNotFound`; `StageEmpty` if there is no such version; `VersionUnavailable`, `VersionDestroyed` if it cannot
+    /// `SecretNotFound`; `StageEmpty` if there is no such version; `VersionUnavailable`, `VersionDestroyed`, `VersionExpired` if it cannot
     /// be read; `SecretConflict` if [`Promote::expect`] does not hold.
     pub async fn promote(&self, path: &SecretPath, promote: Promote) -> Result<Promoted> {
         let path = self.full(path);
@@ -128,6 +128,7 @@ impl Secrets {
                 let path = path.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
                 let row = find(step, path)?.ok_or(Code::SecretNotFound)?;
+                Settings::of(&row)?.demand_alive(step.now)?;
                 let version = promote.from.version_in(&row)?;
                 step.version(version);
                 demand_current(promote.expected, version)?;

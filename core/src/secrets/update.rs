@@ -1,7 +1,7 @@
 //! Changing what a secret says about itself, without a new version.
 
 use super::{
-    Meta, RotationInterval, SecretType, Secrets, Version, VersionLimit, demand_current, find,
+    Expiry, Meta, RotationInterval, SecretType, Secrets, Settings, Version, VersionLimit, demand_current, find,
     get::{open_stored, readable_version},
     meta::MetaChange,
     put::{keep_to_limit, replace_meta},
@@ -31,6 +31,7 @@ pub struct Update {
     expected_revision: Option<Revision>,
     meta: MetaChange,
     max_versions: Option<VersionLimit>,
+    expiry: Option<Expiry>,
 }
 
 impl Update {
@@ -83,6 +84,13 @@ impl Update {
         self
     }
 
+    /// Sets until when it may be read. One that had expired can be read again.
+    #[must_use]
+    pub fn expires(mut self, expiry: Expiry) -> Self {
+        self.expiry = Some(expiry);
+        self
+    }
+
     /// Sets how many versions it keeps, and removes the oldest ones beyond that for ever.
     #[must_use]
     pub fn max_versions(mut self, limit: VersionLimit) -> Self {
@@ -105,12 +113,12 @@ pub struct Updated {
 }
 
 impl Secrets {
-    /// Changes description, labels, type, owner, rotation interval and version limit of a secret, without a new version.
+    /// Changes description, labels, type, owner, rotation interval, expiry and version limit of a secret, without a new version.
     ///
     /// # Errors
     /// `SecretNotFound`; `SecretConflict` if [`Update::expect`] or [`Update::expect_revision`] does not hold;
     /// `CertificateInvalid`, and what [`Secrets::get`] says of the current version, if it is to become a certificate;
-    /// `VersionsFull` if a lower limit would remove the current version.
+    /// `ExpiryInvalid`; `VersionsFull` if a lower limit would remove the current version.
     pub async fn update(&self, path: &SecretPath, update: Update) -> Result<Updated> {
         let path = self.full(path);
         let ((version, revision, removed), receipt) = self
@@ -127,6 +135,11 @@ impl Secrets {
                     note_staged(step, &row, &mut meta)?;
                 }
                 let mut next = SecretRow { updated_at: step.now.0, revision: row.revision + 1, ..row };
+                if let Some(expiry) = update.expiry {
+                    let mut settings = Settings::of(&next)?;
+                    settings.expire(expiry, step.now)?;
+                    next.settings = settings.to_stored()?;
+                }
                 let (oldest, removed) = keep_to_limit(&mut next, update.max_versions)?;
                 let labels = replace_meta(step, &mut next, before, meta)?;
                 next.mac = step.keys.row_mac(&next)?;

@@ -35,7 +35,6 @@ pub(super) const CHANGING: &[&str] = &[
     "secret.delete",
     "secret.expire",
     "secret.expire-version",
-    "secret.extend",
     "secret.extend-version",
     "secret.enable",
     "secret.disable",

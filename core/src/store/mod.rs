@@ -47,6 +47,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// thread holds no transaction.
     fn maintain(&self, idle: bool) -> Result<bool>;
 
+    /// Secrets of active tenants of which something expires at this time (in microseconds since 1970) or before, and of
+    /// which that is not recorded yet, the longest overdue first, `limit` at most; found by an index, and each named once
+    /// or twice. Candidates: their rows say whether it is so.
+    fn due(&self, now: u64, limit: usize) -> Result<Vec<DueRow>>;
+
     /// Keeps room on the disk for the last lines of a store that is full, and says whether it has it. Cheap if it has.
     fn hold_reserve(&self) -> Reserve;
 

@@ -93,7 +93,7 @@ pub struct SecretRow {
     pub pending: Option<u64>,
     /// The version before the current one.
     pub previous: Option<u64>,
-    /// Empty in this version.
+    /// Empty where all is as by default.
     pub settings: Vec<u8>,
     /// In microseconds since 1970.
     pub created_at: u64,
@@ -103,6 +103,22 @@ pub struct SecretRow {
     pub revision: u64,
     /// Authenticates the row.
     pub mac: RowMac,
+}
+
+impl SecretRow {
+    /// When it expires, as its settings say, if that is not recorded yet: by this it is found when it is due.
+    pub(crate) fn due(&self) -> Option<u64> {
+        crate::secrets::Settings::of(self).ok().and_then(|settings| settings.due())
+    }
+}
+
+/// A secret of which something is due to expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DueRow {
+    /// Whose secret.
+    pub tenant: TenantNumber,
+    /// Keyed hash of the full path.
+    pub name_hash: IndexHash,
 }
 
 /// One version of a secret.

@@ -14,9 +14,10 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, Growth, HeadRow,
-        IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow, OpenGeneration,
-        Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, DueRow, EpochRow, FolderRow, GenerationRow, Growth,
+        HeadRow, IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow,
+        OpenGeneration, Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction,
+        VersionRow,
     },
 };
 
@@ -160,6 +161,10 @@ impl Store for FaultyStore {
 
     fn maintain(&self, idle: bool) -> Result<bool> {
         self.plan.play(Step::Maintain, || self.inner.maintain(idle))
+    }
+
+    fn due(&self, now: u64, limit: usize) -> Result<Vec<DueRow>> {
+        self.inner.due(now, limit)
     }
 
     fn hold_reserve(&self) -> Reserve {

@@ -7,6 +7,7 @@
 mod backup;
 mod check_index;
 mod connection;
+mod due;
 mod fault;
 mod key_index;
 mod maintain;
@@ -47,7 +48,7 @@ use self::{
     sync::Wal,
     transaction::Writing,
 };
-use super::{IndexPart, Reserve, Snapshot, Store, StoreFacts, Transaction};
+use super::{DueRow, IndexPart, Reserve, Snapshot, Store, StoreFacts, Transaction};
 use crate::{Code, Error, Result};
 
 /// Snapshots that one process may hold at a time; who comes later waits.
@@ -197,6 +198,10 @@ impl Store for SqliteStore {
 
     fn maintain(&self, idle: bool) -> Result<bool> {
         maintain::maintain(self, idle)
+    }
+
+    fn due(&self, now: u64, limit: usize) -> Result<Vec<DueRow>> {
+        due::due(self, now, limit)
     }
 
     /// Only beside a service: a command that ends in a moment has no stop to record.

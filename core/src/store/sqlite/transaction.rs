@@ -414,20 +414,21 @@ fn put_secret_row(
             revision,
             &row.mac[..],
             newest,
+            optional(row.due())?,
         ])?)
     };
     if before(row.revision)? == 0 {
         return Ok(guarded(execute(
             "INSERT INTO secrets (tenant, id, name_hash, parent_hash, name, meta, enabled, latest, current, pending,
-             previous, settings, created_at, updated_at, revision, mac, newest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             previous, settings, created_at, updated_at, revision, mac, newest, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
              ON CONFLICT DO NOTHING",
         )?));
     }
     let stays = execute(
         "UPDATE secrets SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
          previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16,
-         newest = ?17 WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2 AND revision = ?15 - 1 AND parent_hash = ?4",
+         newest = ?17, expires_at = ?18 WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2 AND revision = ?15 - 1 AND parent_hash = ?4",
     )?;
     if stays > 0 {
         return Ok(guarded(stays));
@@ -435,7 +436,7 @@ fn put_secret_row(
     Ok(guarded(execute(
         "UPDATE OR IGNORE secrets SET name_hash = ?3, parent_hash = ?4, name = ?5, meta = ?6, enabled = ?7,
          latest = ?8, current = ?9, pending = ?10, previous = ?11, settings = ?12, created_at = ?13,
-         updated_at = ?14, revision = ?15, mac = ?16, newest = ?17
+         updated_at = ?14, revision = ?15, mac = ?16, newest = ?17, expires_at = ?18
          WHERE tenant = ?1 AND id = ?2 AND revision = ?15 - 1",
     )?))
 }

@@ -54,11 +54,15 @@ CREATE TABLE secrets (
     revision    INTEGER NOT NULL,
     mac         BLOB    NOT NULL CHECK (length(mac) = 32),
     newest      INTEGER,
+    expires_at  INTEGER,
     PRIMARY KEY (tenant, name_hash)
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX secrets_by_id ON secrets (tenant, id);
 CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash, id);
+-- What is to expire: `expires_at` is that of `settings`, which the MAC is over, and NULL once it is recorded. It only
+-- finds candidates.
+CREATE INDEX secrets_to_expire ON secrets (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Append only, like the lines below, and for the same reason: versions kept in the order of their secrets
 -- cost a commit a page for each, and splits. `secrets.newest` is the `seq` of a secret's newest version,
@@ -76,6 +80,9 @@ CREATE TABLE secret_versions (
     revision   INTEGER NOT NULL,
     mac        BLOB    NOT NULL CHECK (length(mac) = 32)
 ) STRICT;
+
+-- Those that are enabled and expire. A version without a time costs its commit nothing.
+CREATE INDEX versions_to_expire ON secret_versions (expires_at) WHERE expires_at IS NOT NULL AND state = 1;
 
 -- Folders exist while something is in them.
 CREATE TABLE folders (
