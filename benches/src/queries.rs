@@ -15,7 +15,8 @@ use std::{
 use pollster::block_on;
 use serde::Serialize;
 use strongroom::{
-    Actor, Audit, Context, Folder, Get, Import, ImportEntry, Query, SecretPath, SecretValue, Timestamp,
+    Actor, Audit, Context, EventKind, Folder, Get, History, Import, ImportEntry, Query, SecretPath, SecretValue,
+    Secrets, Timestamp,
     store::{CommitRow, HeadRow, LineRow, LogHeadRow, Maintenance, Record, SqliteStore, Store, TenantNumber},
 };
 use strongroom_log::{
@@ -88,11 +89,15 @@ pub(crate) fn measure(effort: Effort, folder: &Path, lines: Option<u64>) -> Resu
     let writers: Vec<Caller> = (0..WRITERS).map(|number| bench.caller(number)).collect::<Result<_>>()?;
     let time = Duration::from_millis(if effort.is_quick() { 500 } else { 3_000 });
     let most = run(&writers, time, Caller::get)?.per_second();
-    let audit = bench.room.tenant(&TENANT.parse()?).acting_as(Context::new(Actor::operator("auditor")?)).audit();
+    let auditor = bench.room.tenant(&TENANT.parse()?).acting_as(Context::new(Actor::operator("auditor")?));
+    let (audit, secrets) = (auditor.audit(), auditor.secrets());
     let (mut rows, mut written_per_second) = (Vec::new(), 0.0);
     beside_writers(&writers, most / 2.0, |written| {
         let (begin, before) = (Instant::now(), written.load(Ordering::Relaxed));
         rows = ask(&audit, span, request, rounds)?;
+        rows.push(usage(&secrets, "the usage of a secret asked for often", path(1)?, rounds)?);
+        rows.push(usage(&secrets, "the usage of one asked for once, at first", path(SECRETS - 1)?, rounds)?);
+        rows.push(history(&secrets, rounds)?);
         written_per_second = (written.load(Ordering::Relaxed) - before) as f64 / begin.elapsed().as_secs_f64();
         Ok(())
     })?;
@@ -337,6 +342,33 @@ fn ask(audit: &Audit, (begin, end): (u64, u64), request: [u8; 16], rounds: usize
         Row { query, found, p50_ns: percentile(&times, 0.5), p95_ns: percentile(&times, 0.95) }
     });
     Ok(rows.collect())
+}
+
+/// How long it takes to count the uses of a secret; found is the number of reads.
+fn usage(secrets: &Secrets, query: &'static str, path: SecretPath, rounds: usize) -> Result<Row> {
+    let (mut times, mut found) = (Vec::with_capacity(rounds), 0);
+    for _ in 0..rounds {
+        let since = Instant::now();
+        let usage = block_on(secrets.usage(&path))?;
+        times.push(nanos(since));
+        found = usage.reads as usize;
+    }
+    times.sort_unstable();
+    Ok(Row { query, found, p50_ns: percentile(&times, 0.5), p95_ns: percentile(&times, 0.95) })
+}
+
+/// How long a page of the rotations of a secret takes.
+fn history(secrets: &Secrets, rounds: usize) -> Result<Row> {
+    let (mut times, mut found) = (Vec::with_capacity(rounds), 0);
+    let rotations = History::new().kinds(&[EventKind::Rotated, EventKind::Deprecated]);
+    for _ in 0..rounds {
+        let since = Instant::now();
+        found = block_on(secrets.history(&path(1)?, &rotations, PAGE))?.events.len();
+        times.push(nanos(since));
+    }
+    times.sort_unstable();
+    let query = "the rotations of a secret, a page";
+    Ok(Row { query, found, p50_ns: percentile(&times, 0.5), p95_ns: percentile(&times, 0.95) })
 }
 
 /// How many tenants there are, for the report.

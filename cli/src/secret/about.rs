@@ -1,7 +1,11 @@
 //! What can be said of a secret besides its value: when it is put, generated or updated.
 
+use std::time::UNIX_EPOCH;
+
 use clap::{Args, ValueEnum};
-use strongroom::{Code, Description, Error, Labels, Owner, RotationInterval, SecretType, VersionLimit};
+use strongroom::{
+    Code, Description, Error, Expiry, Labels, Owner, RotationInterval, SecretType, Timestamp, VersionLimit,
+};
 
 use crate::failure::Failure;
 
@@ -24,6 +28,10 @@ pub(crate) struct About {
     /// [default: as it was]
     #[arg(long, value_name = "INTERVAL")]
     rotate_every: Option<String>,
+    /// Until when the whole secret may be read: for so long from now on, such as 12h or 30d; or until when, as RFC 3339;
+    /// or `never` for no end [default: as it was, without an end at first]
+    #[arg(long, value_name = "TIME")]
+    ttl: Option<String>,
     /// How many versions to keep, 1 to 1000; the oldest ones beyond that are removed for ever [default: as it was, 10 at first]
     #[arg(long, value_name = "VERSIONS")]
     max_versions: Option<u64>,
@@ -68,6 +76,7 @@ pub(super) struct Said {
     pub(super) owner: Option<Owner>,
     pub(super) rotation_interval: Option<RotationInterval>,
     pub(super) max_versions: Option<VersionLimit>,
+    pub(super) expiry: Option<Expiry>,
 }
 
 impl About {
@@ -80,6 +89,7 @@ impl About {
             owner: self.owner.as_deref().map(str::parse).transpose()?,
             rotation_interval: self.rotate_every.as_deref().map(interval).transpose()?,
             max_versions: self.max_versions.map(VersionLimit::new).transpose()?,
+            expiry: self.ttl.as_deref().map(expiry).transpose()?,
         })
     }
 
@@ -91,6 +101,7 @@ impl About {
             && self.owner.is_none()
             && self.rotate_every.is_none()
             && self.max_versions.is_none()
+            && self.ttl.is_none()
     }
 }
 
@@ -99,6 +110,19 @@ pub(super) fn labels(given: &[String]) -> Result<Labels, Failure> {
     let pairs: Option<Vec<_>> = given.iter().map(|label| label.split_once('=')).collect();
     let pairs = pairs.ok_or_else(|| Error::new(Code::LabelInvalid).detail("a label is given as NAME=VALUE"))?;
     Ok(Labels::parse(pairs)?)
+}
+
+/// So long from now on, a moment, or `never`.
+pub(super) fn expiry(text: &str) -> Result<Expiry, Failure> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
+    if let Ok(time) = humantime::parse_duration(text) {
+        return Ok(Expiry::In(time));
+    }
+    let at = humantime::parse_rfc3339_weak(text).map_err(|_| Error::new(Code::ExpiryInvalid))?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| Error::new(Code::ExpiryInvalid))?;
+    Ok(Expiry::At(Timestamp(u64::try_from(since.as_micros()).map_err(|_| Error::new(Code::ExpiryInvalid))?)))
 }
 
 /// A number with a unit, `never` or `default`.
@@ -138,6 +162,27 @@ mod tests {
                 other => panic!("case {refused:?}: {other:?}"),
             };
             assert_eq!(code, Code::RotationInvalid, "case: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_is_a_number_with_a_unit_a_moment_or_never() {
+        let day = std::time::Duration::from_secs(86_400);
+        for (text, want) in [
+            ("1d", Expiry::In(day)),
+            ("12h 12h", Expiry::In(day)),
+            ("never", Expiry::Never),
+            ("1970-01-02T00:00:00Z", Expiry::At(Timestamp(86_400_000_000))),
+            ("1970-01-02 00:00:00.5", Expiry::At(Timestamp(86_400_500_000))),
+        ] {
+            assert_eq!(expiry(text).unwrap(), want, "case: {text}");
+        }
+        for refused in ["", "30", "-1d", "1d x", "Never", "1969-12-31T23:59:59Z", "tomorrow"] {
+            let code = match expiry(refused) {
+                Err(Failure::Product(error)) => error.code(),
+                other => panic!("case {refused:?}: {other:?}"),
+            };
+            assert_eq!(code, Code::ExpiryInvalid, "case: {refused:?}");
         }
     }
 

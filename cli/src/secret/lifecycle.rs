@@ -81,7 +81,13 @@ struct Reply<'a> {
     receipt: ReceiptJson<'a>,
 }
 
-fn say(app: &App, path: &SecretPath, done: &VersionsChanged, what: &str, nothing: &str) -> Result<(), Failure> {
+pub(super) fn say(
+    app: &App,
+    path: &SecretPath,
+    done: &VersionsChanged,
+    what: &str,
+    nothing: &str,
+) -> Result<(), Failure> {
     let changed = done.changed.iter().map(|version| version.0).collect();
     let reply = Reply { path: path.as_str(), changed, receipt: (&done.receipt).into() };
     app.out.done(&reply, || {
@@ -99,6 +105,6 @@ fn named(versions: &[Version]) -> String {
     format!("version{} {}", if versions.len() == 1 { "" } else { "s" }, numbers.join(", "))
 }
 
-fn numbers(versions: &[u64]) -> Vec<Version> {
+pub(super) fn numbers(versions: &[u64]) -> Vec<Version> {
     versions.iter().copied().map(Version).collect()
 }

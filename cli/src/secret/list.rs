@@ -25,6 +25,9 @@ pub(crate) struct ListArgs {
     /// What is in folders below it too
     #[arg(short, long)]
     recursive: bool,
+    /// Secrets that are archived too
+    #[arg(long)]
+    archived: bool,
     #[command(flatten)]
     pages: Pages,
 }
@@ -51,7 +54,7 @@ impl ListArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let folder: Folder = self.folder.parse()?;
         let (entries, next, receipts) = if self.recursive {
-            let found = search::search(app, &Search::below(folder.clone()), &self.pages)?;
+            let found = search::search(app, &Search::below(folder.clone()).archived(self.archived), &self.pages)?;
             let entries = found.secrets.into_iter().map(|secret| Entry::Secret(secret.path)).collect();
             (entries, found.next, found.receipts)
         } else {
@@ -78,7 +81,11 @@ impl ListArgs {
         let (mut entries, mut receipts) = (Vec::new(), Vec::new());
         let next = app.in_secrets(async |secrets| {
             loop {
-                let page = secrets.list(folder, after, self.pages.limit).await?;
+                let page = if self.archived {
+                    secrets.list_archived(folder, after, self.pages.limit).await?
+                } else {
+                    secrets.list(folder, after, self.pages.limit).await?
+                };
                 entries.extend(page.entries);
                 receipts.push(page.receipt);
                 match page.next {

@@ -13,6 +13,7 @@ mod relocate;
 mod search;
 mod show;
 mod stage;
+mod standing;
 mod transfer;
 mod update;
 mod versions;
@@ -44,6 +45,11 @@ pub(crate) enum SecretCommand {
     Delete(delete::DeleteArgs),
     Undelete(lifecycle::UndeleteArgs),
     Destroy(lifecycle::DestroyArgs),
+    Enable(standing::EnableArgs),
+    Disable(standing::DisableArgs),
+    Extend(standing::ExtendArgs),
+    Archive(standing::ArchiveArgs),
+    Unarchive(standing::UnarchiveArgs),
     Import(transfer::ImportArgs),
     Export(transfer::ExportArgs),
 }
@@ -68,6 +74,11 @@ impl SecretCommand {
             Self::Delete(delete) => delete.carry_out(app),
             Self::Undelete(undelete) => undelete.carry_out(app),
             Self::Destroy(destroy) => destroy.carry_out(app),
+            Self::Enable(enable) => enable.carry_out(app),
+            Self::Disable(disable) => disable.carry_out(app),
+            Self::Extend(extend) => extend.carry_out(app),
+            Self::Archive(archive) => archive.carry_out(app),
+            Self::Unarchive(unarchive) => unarchive.carry_out(app),
             Self::Import(import) => import.carry_out(app),
             Self::Export(export) => export.carry_out(app),
         }

@@ -30,6 +30,7 @@ Examples:
   strongroom secret put prod/db/config --json < config.json
   strongroom secret put prod/db/password --expect 0             # only if there is none yet
   strongroom secret put prod/db/password --stage pending        # until `secret promote prod/db/password`
+  strongroom secret put prod/api/token --version-ttl 12h        # refused when that is over, which is recorded
   strongroom secret put prod/db/password --max-versions 50      # keeps that many from now on")]
 pub(crate) struct PutArgs {
     /// Where, such as prod/db/password
@@ -59,6 +60,9 @@ pub(crate) struct How {
     /// Only if this is the current version; 0: only if there is none yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
+    /// Until when this version may be read: as --ttl, which is of the whole secret [default: no end]
+    #[arg(long, value_name = "TIME")]
+    version_ttl: Option<String>,
     #[command(flatten)]
     about: About,
 }
@@ -112,6 +116,12 @@ impl How {
             put = put.expect(Version(version));
         }
         let said = self.about.said()?;
+        if let Some(ttl) = &self.version_ttl {
+            put = put.version_expires(super::about::expiry(ttl)?);
+        }
+        if let Some(expiry) = said.expiry {
+            put = put.expires(expiry);
+        }
         if let Some(limit) = said.max_versions {
             put = put.max_versions(limit);
         }

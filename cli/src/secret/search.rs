@@ -42,6 +42,9 @@ pub(crate) struct SearchArgs {
     /// Due for rotation within this time from now, such as 7d
     #[arg(long, value_name = "TIME")]
     due_within: Option<String>,
+    /// Secrets that are archived too
+    #[arg(long)]
+    archived: bool,
     #[command(flatten)]
     pages: Pages,
 }
@@ -145,7 +148,7 @@ impl SearchArgs {
     }
 
     fn search(&self, folder: Folder) -> Result<Search, Failure> {
-        let mut search = Search::below(folder).labels(labels(&self.label)?);
+        let mut search = Search::below(folder).labels(labels(&self.label)?).archived(self.archived);
         if let Some(secret_type) = self.secret_type {
             search = search.secret_type(secret_type.into());
         }

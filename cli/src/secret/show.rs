@@ -38,6 +38,9 @@ struct Reply<'a> {
     rotate_by: Option<String>,
     not_after: Option<String>,
     enabled: bool,
+    archived: bool,
+    expires: Option<String>,
+    expired: bool,
     current: u64,
     current_since: String,
     pending: Option<u64>,
@@ -66,6 +69,9 @@ impl ShowArgs {
             rotate_by: found.rotate_by.map(output::exact_time),
             not_after: found.not_after.map(output::exact_time),
             enabled: found.is_enabled,
+            archived: found.is_archived,
+            expires: found.expires_at.map(output::exact_time),
+            expired: found.is_expired,
             current: found.current.0,
             current_since: output::exact_time(found.current_since),
             pending: found.pending.map(|version| version.0),
@@ -110,8 +116,13 @@ fn text(path: &SecretPath, found: &Described) -> String {
     row("keeps", output::count(found.max_versions.versions(), "version"));
     row("created", output::time(found.created_at));
     row("updated", format!("{}, revision {}", output::time(found.updated_at), found.revision));
-    if !found.is_enabled {
-        row("state", "disabled".to_owned());
+    if let Some(at) = found.expires_at {
+        row(if found.is_expired { "expired" } else { "expires" }, output::time(at));
+    }
+    let states = [(!found.is_enabled, "disabled"), (found.is_archived, "archived")];
+    let states: Vec<_> = states.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).collect();
+    if !states.is_empty() {
+        row("state", states.join(", "));
     }
     text + &table.finish()
 }

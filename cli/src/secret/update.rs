@@ -19,6 +19,7 @@ Examples:
   strongroom secret update prod/db/password --rotate-every 14d --expect 3    # only if version 3 is current
   strongroom secret update prod/db/password --label tier=db --label team=payments
   strongroom secret update prod/db/password --no-labels --owner ''
+  strongroom secret update prod/db/password --ttl 90d                        # also of one that has expired
   strongroom secret update prod/db/password --max-versions 3                 # removes older ones now")]
 pub(crate) struct UpdateArgs {
     /// Which secret
@@ -93,6 +94,9 @@ impl UpdateArgs {
         }
         if let Some(interval) = said.rotation_interval {
             update = update.rotation_interval(interval);
+        }
+        if let Some(expiry) = said.expiry {
+            update = update.expires(expiry);
         }
         if let Some(limit) = said.max_versions {
             update = update.max_versions(limit);

@@ -84,13 +84,14 @@ fn text(path: &SecretPath, found: &Versions) -> String {
         let _ = writeln!(text, "  {name}={value}");
     }
     let _ = writeln!(text, "  keeps {}", output::count(found.max_versions.versions(), "version"));
-    let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", ""]);
+    let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", "EXPIRES", ""]);
     for info in &found.versions {
         let stage = info.stage.map_or("", Stage::as_str);
         table.row([
             info.version.0.to_string(),
             info.state.as_str().into(),
             output::time(info.created_at),
+            info.expires_at.map_or_else(|| "-".to_owned(), output::time),
             stage.into(),
         ]);
     }

@@ -5,6 +5,7 @@ mod anchors;
 mod attempt;
 mod attributes;
 mod bad_input;
+mod expiry;
 mod generate;
 mod history;
 mod interrupted;

@@ -268,6 +268,8 @@ fn facts(line: &Line<'_>) -> Vec<Fact> {
         .filter_map(|kind| match kind {
             Rotated | Deprecated if is_first => None,
             Accessed if !handed_out => None,
+            // What was asked for, and was so already.
+            kind if *kind != Accessed && line.row.is_none() => None,
             Accessed => Some((*kind, version, line.n.filter(|_| line.ph == Phase::Intent))),
             // By the secret's version limit.
             Purged if is_put => line.n.map(|removed| (*kind, None, Some(removed))),

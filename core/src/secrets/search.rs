@@ -7,8 +7,8 @@
 use std::vec;
 
 use super::{
-    After, Meta, SecretType, Secrets, Version, describe::due, list::rows_in, meta::MetaChange, mismatch, path_of,
-    relative,
+    After, Meta, SecretType, Secrets, Settings, Version, describe::due, list::rows_in, meta::MetaChange, mismatch,
+    path_of, relative,
 };
 use crate::{
     Code, Error, Folder, Labels, Owner, Result, SecretPath,
@@ -28,6 +28,7 @@ pub struct Search {
     secret_type: Option<SecretType>,
     owner: Option<Owner>,
     due_before: Option<Timestamp>,
+    archived: bool,
     /// How many candidates are sorted in memory.
     candidates_max: usize,
     /// How much a page opens.
@@ -43,6 +44,7 @@ impl Search {
             secret_type: None,
             owner: None,
             due_before: None,
+            archived: false,
             candidates_max: limits::SEARCH_CANDIDATES_MAX,
             opened_max: limits::SEARCH_OPENED_MAX,
         }
@@ -73,6 +75,13 @@ impl Search {
     #[must_use]
     pub fn due_before(mut self, time: Timestamp) -> Self {
         self.due_before = Some(time);
+        self
+    }
+
+    /// Those that are archived too. Default: they are left out.
+    #[must_use]
+    pub fn archived(mut self, archived: bool) -> Self {
+        self.archived = archived;
         self
     }
 
@@ -307,7 +316,7 @@ impl Source {
         if self.by_hashes && !search.is_found_by_hashes(&meta) {
             return Err(mismatch());
         }
-        if !search.takes(&meta) {
+        if !search.takes(&meta) || Settings::of(row)?.archived && !search.archived {
             return Ok(None);
         }
         let due = due(step, row, &meta)?;

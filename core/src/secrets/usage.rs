@@ -57,7 +57,7 @@ pub struct Usage {
     pub folder_leases: u64,
     /// Reads, attempts and leases that were refused.
     pub refused: u64,
-    /// Changes of its value, its versions and its state.
+    /// Changes of its value, its versions and its state; also those that found it so already.
     pub changes: u64,
     /// When it was read first.
     pub first_access: Option<Timestamp>,
