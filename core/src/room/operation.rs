@@ -475,11 +475,13 @@ impl Room {
         let (request, work) = (self.random.array()?, Arc::new(work));
         for _ in 0..limits::STALE_ATTEMPTS_MAX {
             let sys = self.sys_keys().await?;
-            let Some(row) = self.readers.read(move |snapshot| snapshot.tenant(number)).await? else { return Ok(false) };
+            let Some(row) = self.readers.read(number, move |snapshot| snapshot.tenant(number)).await? else {
+                return Ok(false);
+            };
             self.admit(&sys, number, &row)?;
             let (room, keys, work) = (Arc::clone(self), self.keys_of(&row).await?, Arc::clone(&work));
             let settled = self
-                .carry_through(move |snapshot| {
+                .carry_through(number, move |snapshot| {
                     room.prepare_alone(snapshot, act, number, (&keys, &sys), request, &*work)
                 })
                 .await?;
@@ -488,6 +490,8 @@ impl Room {
                 Settled::Nothing => return Ok(false),
                 Settled::InSys(error) => return Err(error),
                 Settled::Stale => {}
+                // No quota holds for what Strongroom does by itself.
+                Settled::Counted(_) | Settled::OverQuota(..) => return Err(Code::Internal.into()),
             }
         }
         Err(Error::new(Code::StoreBusy).detail("the same rows keep changing"))
@@ -526,7 +530,7 @@ impl Room {
             .chain([(act, &line)])
             .map(|(act, line)| Ok((number, line.build(act, &own, Who::System, request, None, Outcome::Ok)?)))
             .collect::<Result<_>>()?;
-        Ok(Prepared::Write(Ok(()), Write { changes, lines }))
+        Ok(Prepared::Write(Ok(()), Write { changes, lines, quotas: Quotas::default() }))
     }
 
     /// Reads on for an operation whose line is durable already and says that this will come. Records nothing.

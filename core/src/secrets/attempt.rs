@@ -124,7 +124,7 @@ impl Secrets {
         let recorded = told.as_ref().map(|(_, offered)| offered.version.0).map_err(|code| *code);
         let result = self
             .room
-            .operate("secret.try", &self.target(), &context, move |step| {
+            .operate("secret.try", &self.target(), &context.ending_effect(), move |step| {
                 step.ends_effect();
                 let version = recorded.ok();
                 step.line.object = object.map(|object| Named { version, ..object });
