@@ -72,9 +72,10 @@ enum Command {
         /// One target, until you stop it; without it, each for a minute.
         target: Option<String>,
     },
-    /// What gets better with every hour: 1,000 kills, 200 power cuts, 10,000 honest lives, 10 minutes of hostile bytes.
+    /// What gets better with every hour: 1,000 kills, 200 power cuts, 10,000 honest lives, 1,000,000 calls of random
+    /// tenants, 10 minutes of hostile bytes.
     Soak {
-        /// One part: kills, power, honest or bytes; without it, all of them.
+        /// One part: kills, power, honest, isolation or bytes; without it, all of them.
         part: Option<String>,
         /// So many (seconds, of bytes) instead.
         #[arg(long)]

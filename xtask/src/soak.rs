@@ -38,6 +38,13 @@ const PARTS: &[Part] = &[
         test: &["-p", "strongroom-log", "--test", "evidence", "no_honest_life"],
     },
     Part {
+        name: "isolation",
+        what: "random calls of random tenants, each against its model",
+        variable: "STRONGROOM_ISOLATION_OPERATIONS",
+        amount: 1_000_000,
+        test: &["-p", "strongroom-tests", "--test", "isolation", "random_calls"],
+    },
+    Part {
         name: "bytes",
         what: "seconds of hostile bytes for the parsers",
         variable: "STRONGROOM_FUZZ_SECONDS",

@@ -129,6 +129,10 @@ impl Step<'_> {
     }
 }
 
+fn of_another() -> Error {
+    Error::new(Code::Integrity).detail("a row of tenants")
+}
+
 /// What a reader thread makes of an operation.
 enum Prepared<T> {
     /// Done or refused; the write records which, and the result is released once that is durable.
@@ -364,7 +368,7 @@ impl Room {
     ) -> Result<Prepared<T>> {
         let Asked { act, ref context, request, .. } = *asked;
         let Some(row) = snapshot.tenant(number)? else { return Ok(Prepared::InSys(Code::Integrity.into())) };
-        if let Err(error) = self.admit(sys, number, &row) {
+        if let Err(error) = self.admit((keys, sys), number, &row) {
             if let (Some((name, _)), Code::TenantClosed) = (&asked.gated, error.code()) {
                 self.gate.forget(name);
             }
@@ -450,8 +454,17 @@ impl Room {
         Ok(Prepared::Write(outcome, Write { changes, lines, quotas }))
     }
 
-    /// Refuses a tenant whose row is not whole, or who is not active.
-    fn admit(&self, sys: &TenantKeys, number: TenantNumber, row: &TenantRow) -> Result<()> {
+    /// Refuses a tenant whose row is not whole or not the one that was asked for, or who is not active.
+    fn admit(&self, (keys, sys): (&TenantKeys, &TenantKeys), number: TenantNumber, row: &TenantRow) -> Result<()> {
+        if row.tenant == keys.tenant() { self.admit_row(sys, number, row) } else { Err(of_another()) }
+    }
+
+    /// The same for a tenant whose keys are not at hand.
+    fn admit_row(&self, sys: &TenantKeys, number: TenantNumber, row: &TenantRow) -> Result<()> {
+        // The row of another tenant may be whole: everything after this is read under its number.
+        if row.number != number {
+            return Err(of_another());
+        }
         if !self.tenants.knows(&number, row) {
             sys.check_row(row)?;
             self.tenants.remember(number, row);
@@ -478,7 +491,7 @@ impl Room {
             let Some(row) = self.readers.read(number, move |snapshot| snapshot.tenant(number)).await? else {
                 return Ok(false);
             };
-            self.admit(&sys, number, &row)?;
+            self.admit_row(&sys, number, &row)?;
             let (room, keys, work) = (Arc::clone(self), self.keys_of(&row).await?, Arc::clone(&work));
             let settled = self
                 .carry_through(number, move |snapshot| {
@@ -508,7 +521,7 @@ impl Room {
         work: &dyn Fn(&mut Step<'_>) -> Result<bool>,
     ) -> Result<Prepared<()>> {
         let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
-        self.admit(sys, number, &row)?;
+        self.admit((keys, sys), number, &row)?;
         let mut step = Step {
             snapshot,
             keys,
@@ -544,7 +557,7 @@ impl Room {
         self.readers
             .read(number, move |snapshot| {
                 let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
-                room.admit(&sys, number, &row)?;
+                room.admit((&keys, &sys), number, &row)?;
                 work(&mut Step {
                     snapshot,
                     keys: &keys,

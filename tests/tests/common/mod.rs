@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -31,6 +32,17 @@ pub(crate) const AUDIT_SEED: [u8; 32] = [0xa5; 32];
 impl Place {
     /// On a key file with known keys.
     pub(crate) fn software() -> (Self, Strongroom) {
+        Self::on(|folder, ids| strongroom_hsm::testing::software_with(folder, ids, &ROOT, &AUDIT_SEED))
+    }
+
+    /// On a token of its own; `None`, which is recorded as a skip, without SoftHSM.
+    pub(crate) fn token() -> Option<(Self, Strongroom)> {
+        let hsm = strongroom_hsm::testing::SoftHsm::for_this_process()?;
+        Some(Self::on(|_, _| hsm.token("strongroom", "1234-5678").parse()))
+    }
+
+    /// On the device that this makes, in a folder and with these ids.
+    fn on(make: impl FnOnce(&Path, &KeyIds) -> Result<DeviceUri, DeviceError>) -> (Self, Strongroom) {
         let folder = tempfile::tempdir().unwrap();
         let device_folder = folder.path().join("device");
         std::fs::create_dir(&device_folder).unwrap();
@@ -41,7 +53,7 @@ impl Place {
         let (room, _) =
             pollster::block_on(Strongroom::init(&deployment, init, OpenOptions::default(), |keys, check| {
                 let ids = KeyIds { root: *keys.root.as_bytes(), audit: *keys.audit.as_bytes() };
-                let uri = strongroom_hsm::testing::software_with(&device_folder, &ids, &ROOT, &AUDIT_SEED)?;
+                let uri = make(&device_folder, &ids)?;
                 let profile = uri.provision(&ids, check)?;
                 let device = uri.open(&profile)?;
                 made = Some(uri);

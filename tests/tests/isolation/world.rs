@@ -1,0 +1,311 @@
+//! A life: a deployment with some tenants, calls by chance, and after each of them a look at everybody else.
+//!
+//! Lives are short, so that neither the model nor the log grows with the number of calls.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use pollster::block_on;
+use rusqlite::Connection;
+use strongroom::{
+    After, Context, Entry, Folder, OpenOptions, Strongroom,
+    store::{Maintenance, SqliteStore, Store, TenantNumber},
+    testing::watched::{Confusion, Seen, WatchedStore},
+};
+
+use crate::{
+    chance::Chance,
+    common::{Place, operator},
+    kinds::{KINDS, Kind},
+    model::{Model, State},
+    turn::{ENVIRONMENT, Turn},
+};
+
+const TENANTS: usize = 16;
+/// Those that are there from the start, at most.
+const TENANTS_FIRST: usize = 6;
+/// Calls between two looks at everything that everybody has.
+const SWEEP_EVERY: usize = 100;
+
+/// How often each kind was called, and how often it was done and refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally(pub(crate) Vec<[u64; 2]>);
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.0.resize(KINDS.len(), [0; 2]);
+        for (ours, theirs) in self.0.iter_mut().zip(&other.0) {
+            ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.0.iter().flatten().sum()
+    }
+}
+
+/// What is done wrong on purpose, to see that it is noticed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Breach {
+    /// A read of the store is answered with another tenant's rows.
+    Read(&'static str),
+    /// Calls go to another tenant.
+    Handle,
+    /// A statement of SQL runs after a call.
+    Sql(&'static str),
+    /// A call leaves a second one at another tenant.
+    Twice,
+}
+
+pub(crate) struct World {
+    place: Place,
+    room: Strongroom,
+    store: Arc<WatchedStore>,
+    thief: Connection,
+    models: Vec<Model>,
+    sys_lines: u64,
+    chance: Chance,
+    rows: BTreeMap<u32, u64>,
+    breach: Option<Breach>,
+}
+
+impl World {
+    /// On the software device.
+    pub(crate) fn new(chance: Chance, breach: Option<Breach>) -> Self {
+        Self::on(Place::software(), chance, breach)
+    }
+
+    /// Of a deployment that was just made.
+    pub(crate) fn on((place, room): (Place, Strongroom), mut chance: Chance, breach: Option<Breach>) -> Self {
+        room.close().unwrap();
+        let device = place.device().unwrap();
+        let sqlite = SqliteStore::open(&place.deployment.database(), Maintenance::Background).unwrap();
+        let store = Arc::new(WatchedStore::new(Arc::new(sqlite)));
+        let seam: Arc<dyn Store> = Arc::<WatchedStore>::clone(&store);
+        let room = block_on(Strongroom::open_in(seam, device, OpenOptions::default())).unwrap();
+        let thief = place.thief();
+        let twins = 2 + chance.below(TENANTS - 4);
+        let names = chance.below(1_000);
+        let models = (0..TENANTS).map(|n| Model::absent(format!("tenant-{:05}", 100 * names + n), n < twins)).collect();
+        let (sys_lines, rows) = (0, BTreeMap::new());
+        let mut world = Self { place, room, store, thief, models, sys_lines, chance, rows, breach };
+        world.sys_lines = world.log_sizes()[""];
+        world.rows = world.rows_of_all();
+        // Twins are at the beginning of the list.
+        for number in (0..TENANTS_FIRST).map(|n| n * TENANTS / TENANTS_FIRST) {
+            world.turn(number, "tenant.create", crate::tenants::create);
+        }
+        world
+    }
+
+    /// So many calls.
+    pub(crate) fn live(mut self, calls: usize) -> Tally {
+        let mut tally = Tally(vec![[0; 2]; KINDS.len()]);
+        let weights: usize = KINDS.iter().map(|kind| kind.weight).sum();
+        for number in 1..=calls {
+            let mut at = self.chance.below(weights);
+            let kind = KINDS.iter().position(|kind| {
+                let is_it = at < kind.weight;
+                at = at.wrapping_sub(kind.weight);
+                is_it
+            });
+            let kind = kind.unwrap();
+            let Kind { act, of, call, .. } = KINDS[kind];
+            let who = self.somebody(of);
+            let done = self.turn(who, act, call);
+            tally.0[kind][usize::from(!done)] += 1;
+            if number % SWEEP_EVERY == 0 || number == calls {
+                (0..TENANTS).for_each(|number| self.sweep(number));
+            }
+        }
+        let verified = block_on(self.room.admin(operator()).audit().verify(None)).unwrap();
+        assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
+        assert!(block_on(self.room.admin(operator()).audit().check_state()).unwrap().is_ok());
+        self.room.close().unwrap();
+        tally
+    }
+
+    /// Mostly one in this state.
+    fn somebody(&mut self, of: State) -> usize {
+        let any = self.chance.below(TENANTS);
+        let these: Vec<_> = (0..TENANTS).filter(|number| self.models[*number].state == of).collect();
+        if these.is_empty() || self.chance.once_in(4) { any } else { these[self.chance.below(these.len())] }
+    }
+
+    /// One call to one tenant; whether it was done. Everybody else has what he had.
+    fn turn(&mut self, who: usize, act: &str, call: fn(&mut Turn<'_>) -> bool) -> bool {
+        let actor = match self.chance.below(3) {
+            0 => "service:billing".to_owned(),
+            1 => "user:ada".to_owned(),
+            _ if self.models[who].is_twin => "service:nightly".to_owned(),
+            _ => format!("service:clerk-of-{}", self.models[who].name),
+        };
+        let is_confined = self.chance.once_in(4);
+        let strangers: Vec<_> = (0..TENANTS).filter(|other| *other != who && !self.models[*other].is_twin).collect();
+        let stranger = self.models[strangers[self.chance.below(strangers.len())]].name.clone();
+        let others = self.models.iter().enumerate().filter(|(other, _)| *other != who);
+        let foreign: Vec<_> = others
+            .flat_map(|(_, model)| [model.name.clone(), model.reference.clone()])
+            .filter(|word| !word.is_empty())
+            .collect();
+        let target = match self.breach {
+            Some(Breach::Handle) if self.chance.once_in(8) => self.chance.below(TENANTS),
+            _ => who,
+        };
+        let mut acting = self
+            .room
+            .tenant(&self.models[target].name.parse().unwrap())
+            .acting_as(Context::new(actor.parse().unwrap()));
+        if is_confined {
+            acting = acting.environment(ENVIRONMENT.parse().unwrap());
+        }
+        self.store.take();
+        self.store.confuse(self.confusion(who));
+        let mut turn = Turn {
+            room: &self.room,
+            chance: &mut self.chance,
+            model: &mut self.models[who],
+            acting,
+            admin: self.room.admin(operator()),
+            actor,
+            is_confined,
+            folder: self.place.folder.path(),
+            foreign: &foreign,
+            stranger: &stranger,
+            given: None,
+            sys_lines: 0,
+        };
+        let done = call(&mut turn);
+        self.sys_lines += turn.sys_lines;
+        self.break_something(who);
+        self.look_around(who, act);
+        done
+    }
+
+    /// Nobody but this tenant was asked, written to, counted or changed.
+    fn look_around(&mut self, who: usize, act: &str) {
+        let sizes = self.log_sizes();
+        assert_eq!(sizes[""], self.sys_lines, "lines of the deployment");
+        let metrics = self.room.metrics();
+        for model in self.models.iter_mut().filter(|model| !model.reference.is_empty()) {
+            if model.number == 0 {
+                let row = "SELECT number FROM tenants WHERE hex(ref) = upper(?1)";
+                model.number = self.thief.query_row(row, [&model.reference], |row| row.get(0)).unwrap();
+            }
+            assert_eq!(sizes[&model.reference], model.lines.len() as u64, "lines of {}", model.name);
+            let totals = metrics.tenant(&model.name.parse().unwrap());
+            assert_eq!((totals.allowed, totals.refused), (model.allowed, model.refused), "counts of {}", model.name);
+        }
+        let ours = [TenantNumber::SYS, TenantNumber(self.models[who].number)];
+        let seen = self.store.take();
+        // To find a free place for a new tenant, places are asked for.
+        let is_a_place = |seen: &Seen| act == "tenant.create" && seen.call == "tenant";
+        let is_anothers = |seen: &&Seen| seen.tenant.is_some_and(|it| !ours.contains(&it)) && !is_a_place(seen);
+        let others: Vec<_> = seen.iter().filter(is_anothers).collect();
+        assert!(others.is_empty(), "{act} of {}: {others:?}", self.models[who].name);
+        if seen.iter().any(|seen| seen.writes) {
+            let mut now = self.rows_of_all();
+            let mut before = std::mem::replace(&mut self.rows, now.clone());
+            for ours in ours {
+                before.remove(&ours.0);
+                now.remove(&ours.0);
+            }
+            assert_eq!(before, now, "rows of others than {}", self.models[who].name);
+        }
+    }
+
+    /// Everything that a tenant has.
+    fn sweep(&mut self, who: usize) {
+        if self.models[who].state != State::Active {
+            return;
+        }
+        let everything = |turn: &mut Turn<'_>| {
+            let secrets = turn.secrets();
+            let got = block_on(secrets.export(&Folder::root())).unwrap();
+            let want = turn.model.below(turn.confined_to());
+            assert_eq!(got.secrets.len(), want.len());
+            for (got, (path, version, value)) in got.secrets.iter().zip(want) {
+                assert_eq!((got.path.as_str(), got.version.0), (path.as_str(), version));
+                let whole = if turn.is_confined { format!("{ENVIRONMENT}/{path}") } else { path };
+                turn.same(&whole, version, &value, &got.value);
+            }
+            turn.add(("secret.export", crate::model::Object::Folder(turn.confined_to().to_owned()), false), "ok");
+            let page = block_on(secrets.list(&Folder::root(), After::start(), 1_000)).unwrap();
+            let names = page.entries.iter().map(|entry| match entry {
+                Entry::Folder(folder) => format!("{folder}/"),
+                Entry::Secret(path) => path.to_string(),
+            });
+            assert_eq!(names.collect::<Vec<_>>(), turn.model.entries(turn.confined_to(), turn.confined_to()));
+            turn.add(("secret.list", crate::model::Object::Folder(turn.confined_to().to_owned()), false), "ok");
+            turn.model.allowed += 2;
+            true
+        };
+        self.turn(who, "everything", everything);
+    }
+
+    /// How many lines each log has, by the tenant's ref; that of the deployment by nothing.
+    fn log_sizes(&self) -> BTreeMap<String, u64> {
+        let mut snapshot = self.store.inner().snapshot().unwrap();
+        let heads = snapshot.log_heads().unwrap().into_iter();
+        let name = |head: &strongroom::store::LogHeadRow| match head.tenant {
+            TenantNumber::SYS => String::new(),
+            _ => head.tenant_ref.to_string(),
+        };
+        heads.map(|head| (name(&head), head.size)).collect()
+    }
+
+    /// What is stored of each tenant, in a number.
+    fn rows_of_all(&self) -> BTreeMap<u32, u64> {
+        let mut all = BTreeMap::<u32, u64>::new();
+        for (table, (tenant, what)) in [
+            ("tenants", ("number", "mac")),
+            ("secrets", ("tenant", "mac")),
+            ("secret_versions", ("tenant", "mac")),
+            ("folders", ("tenant", "mac")),
+            ("actors", ("tenant", "mac")),
+            ("secret_labels", ("tenant", "label_hash || secret")),
+        ] {
+            let sql = format!("SELECT {tenant}, CAST({what} AS BLOB) FROM {table}");
+            let mut select = self.thief.prepare_cached(&sql).unwrap();
+            let mut rows = select.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let mut hasher = DefaultHasher::new();
+                (table, row.get_ref(1).unwrap().as_blob().unwrap()).hash(&mut hasher);
+                let sum = all.entry(row.get(0).unwrap()).or_default();
+                *sum = sum.wrapping_add(hasher.finish());
+            }
+        }
+        all
+    }
+
+    /// The breach, if it is one of reads: of this tenant another's.
+    fn confusion(&self, who: usize) -> Option<Confusion> {
+        let Some(Breach::Read(call)) = self.breach else { return None };
+        let asked = self.models[who].number;
+        let other = self.models.iter().find(|model| model.number > 0 && model.number != asked)?;
+        Some(Confusion { call, asked: TenantNumber(asked), given: TenantNumber(other.number) })
+    }
+
+    /// What a broken room might do.
+    fn break_something(&mut self, who: usize) {
+        match self.breach {
+            Some(Breach::Sql(sql)) => {
+                let other =
+                    self.models.iter().find(|model| model.number != self.models[who].number && model.number > 0);
+                if let Some(other) = other {
+                    self.thief.pragma_update(None, "foreign_keys", false).unwrap();
+                    self.thief.execute(sql, [self.models[who].number, other.number]).unwrap();
+                }
+            }
+            Some(Breach::Twice) if self.chance.once_in(8) => {
+                let other = self.somebody(State::Active);
+                let other = self.room.tenant(&self.models[other].name.parse().unwrap()).acting_as(operator());
+                drop(block_on(other.secrets().list(&Folder::root(), After::start(), 1)));
+            }
+            _ => {}
+        }
+    }
+}
