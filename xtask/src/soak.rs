@@ -45,6 +45,13 @@ const PARTS: &[Part] = &[
         test: &["-p", "strongroom-tests", "--test", "isolation", "random_calls"],
     },
     Part {
+        name: "swaps",
+        what: "pairs of rows for each column, which exchange what they have there",
+        variable: "STRONGROOM_SWAPS",
+        amount: 20,
+        test: &["-p", "strongroom-tests", "--test", "swaps"],
+    },
+    Part {
         name: "bytes",
         what: "seconds of hostile bytes for the parsers",
         variable: "STRONGROOM_FUZZ_SECONDS",

@@ -32,18 +32,27 @@ pub(crate) const AUDIT_SEED: [u8; 32] = [0xa5; 32];
 impl Place {
     /// On a key file with known keys.
     pub(crate) fn software() -> (Self, Strongroom) {
-        Self::on(|folder, ids| strongroom_hsm::testing::software_with(folder, ids, &ROOT, &AUDIT_SEED))
+        Self::on(tempfile::tempdir().unwrap(), Self::key_file)
+    }
+
+    /// The same where syncs cost nothing, if there is such a place: for tests that make many and cut no power.
+    pub(crate) fn in_memory() -> (Self, Strongroom) {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::on(folder.unwrap(), Self::key_file)
+    }
+
+    fn key_file(folder: &Path, ids: &KeyIds) -> Result<DeviceUri, DeviceError> {
+        strongroom_hsm::testing::software_with(folder, ids, &ROOT, &AUDIT_SEED)
     }
 
     /// On a token of its own; `None`, which is recorded as a skip, without SoftHSM.
     pub(crate) fn token() -> Option<(Self, Strongroom)> {
         let hsm = strongroom_hsm::testing::SoftHsm::for_this_process()?;
-        Some(Self::on(|_, _| hsm.token("strongroom", "1234-5678").parse()))
+        Some(Self::on(tempfile::tempdir().unwrap(), |_, _| hsm.token("strongroom", "1234-5678").parse()))
     }
 
     /// On the device that this makes, in a folder and with these ids.
-    fn on(make: impl FnOnce(&Path, &KeyIds) -> Result<DeviceUri, DeviceError>) -> (Self, Strongroom) {
-        let folder = tempfile::tempdir().unwrap();
+    fn on(folder: TempDir, make: impl FnOnce(&Path, &KeyIds) -> Result<DeviceUri, DeviceError>) -> (Self, Strongroom) {
         let device_folder = folder.path().join("device");
         std::fs::create_dir(&device_folder).unwrap();
         let mut made = None;

@@ -75,7 +75,7 @@ pub(crate) struct World {
 impl World {
     /// On the software device.
     pub(crate) fn new(chance: Chance, breach: Option<Breach>) -> Self {
-        Self::on(Place::software(), chance, breach)
+        Self::on(Place::in_memory(), chance, breach)
     }
 
     /// Of a deployment that was just made.
