@@ -31,6 +31,8 @@ kinds! {
     "secret.undelete" secrets::undelete_versions, 3 of Active;
     "secret.destroy" secrets::destroy_versions, 3 of Active;
     "secret.versions" secrets::versions, 4 of Active;
+    "secret.describe" secrets::describe, 3 of Active;
+    "secret.update" secrets::update, 4 of Active;
     "secret.list" secrets::list, 4 of Active;
     "secret.export" secrets::export, 3 of Active;
     "secret.import" secrets::import, 5 of Active;

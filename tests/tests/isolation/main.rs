@@ -9,6 +9,7 @@
 mod common;
 
 mod chance;
+mod foreign;
 mod kinds;
 mod log;
 mod model;

@@ -77,6 +77,7 @@ pub(crate) struct Secret {
     pub(crate) pending: Option<u64>,
     pub(crate) previous: Option<u64>,
     pub(crate) limit: u64,
+    pub(crate) revision: u64,
     /// Its description, which is the value of its one label, too.
     pub(crate) note: Option<String>,
 }
@@ -168,20 +169,25 @@ impl Model {
         }
         secret.note = how.note.clone().or(secret.note);
         secret.versions.insert(version, (value, Life::Enabled));
-        secret.limit = how.limit.unwrap_or(secret.limit);
-        let before = secret.versions.len();
-        while secret.versions.len() as u64 > secret.limit {
-            secret.versions.pop_first();
-        }
-        let oldest = secret.oldest();
-        if secret.current < oldest {
-            return Err(Code::VersionsFull);
-        }
-        secret.pending = secret.pending.filter(|pending| *pending >= oldest);
-        secret.previous = secret.previous.filter(|previous| *previous >= oldest);
-        let removed = before - secret.versions.len();
+        secret.revision += 1;
+        let removed = secret.keep_to(how.limit)?;
         self.secrets.insert(path.to_owned(), secret);
-        Ok((version, removed as u64))
+        Ok((version, removed))
+    }
+
+    /// Changes what a secret says about itself; gives its revision, and how many versions the limit removed.
+    pub(crate) fn update(&mut self, path: &str, how: &How, revision: Option<u64>) -> Result<(u64, u64), Code> {
+        let mut secret = self.secret(path)?.clone();
+        let is_expected = how.expected.is_none_or(|expected| expected == secret.current);
+        if !is_expected || revision.is_some_and(|revision| revision != secret.revision) {
+            return Err(Code::SecretConflict);
+        }
+        secret.note = how.note.clone().or(secret.note);
+        secret.revision += 1;
+        let removed = secret.keep_to(how.limit)?;
+        let revision = secret.revision;
+        self.secrets.insert(path.to_owned(), secret);
+        Ok((revision, removed))
     }
 
     /// Removes a secret; gives its current version.
@@ -206,6 +212,7 @@ impl Model {
         let before = std::mem::replace(&mut secret.current, version);
         secret.previous = Some(before);
         secret.pending = secret.pending.filter(|pending| *pending != version);
+        secret.revision += 1;
         Ok((version, before))
     }
 
@@ -228,6 +235,7 @@ impl Model {
             changed.push((version, next));
         }
         let secret = self.secrets.get_mut(path).unwrap();
+        secret.revision += u64::from(!changed.is_empty());
         for (version, life) in &changed {
             secret.versions.get_mut(version).unwrap().1 = *life;
         }
@@ -288,11 +296,36 @@ impl Model {
 impl Secret {
     fn new() -> Self {
         let limit = strongroom::limits::VERSIONS_DEFAULT;
-        Self { versions: BTreeMap::new(), latest: 0, current: 0, pending: None, previous: None, limit, note: None }
+        Self {
+            versions: BTreeMap::new(),
+            latest: 0,
+            current: 0,
+            pending: None,
+            previous: None,
+            limit,
+            revision: 0,
+            note: None,
+        }
     }
 
     pub(crate) fn oldest(&self) -> u64 {
         *self.versions.first_key_value().unwrap().0
+    }
+
+    /// Removes what is beyond the limit, which may be a new one; gives how many.
+    fn keep_to(&mut self, limit: Option<u64>) -> Result<u64, Code> {
+        self.limit = limit.unwrap_or(self.limit);
+        let before = self.versions.len();
+        while self.versions.len() as u64 > self.limit {
+            self.versions.pop_first();
+        }
+        let oldest = self.oldest();
+        if self.current < oldest {
+            return Err(Code::VersionsFull);
+        }
+        self.pending = self.pending.filter(|pending| *pending >= oldest);
+        self.previous = self.previous.filter(|previous| *previous >= oldest);
+        Ok((before - self.versions.len()) as u64)
     }
 
     fn in_stage(&self, stage: Which) -> Result<u64, Code> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pollster::block_on;
 use strongroom::{
     After, Code, Delete, Entry, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels, LeaseLimits, Patch, Promote,
-    Put, Stage, ValueKind, Version, VersionLimit, VersionState, transfer::template::Template,
+    Put, Revision, Stage, Update, ValueKind, Version, VersionLimit, VersionState, transfer::template::Template,
 };
 
 use crate::{
@@ -200,6 +200,46 @@ pub(crate) fn versions(turn: &mut Turn<'_>) -> bool {
         assert_eq!(got.meta.description.as_str(), note);
         assert_eq!(got.meta.labels, if note.is_empty() { Labels::new() } else { labels(&note) });
         own("secret.versions", secret(&whole))
+    })
+}
+
+pub(crate) fn describe(turn: &mut Turn<'_>) -> bool {
+    let (path, whole) = turn.path();
+    let got = block_on(turn.secrets().describe(&path));
+    let want = turn.model.secret(&whole).cloned();
+    turn.settle("secret.describe", secret(&whole), want, got, |_, want, got| {
+        let stages = [Some(got.current), got.pending, got.previous].map(|version| version.map(|version| version.0));
+        assert_eq!(stages, [Some(want.current), want.pending, want.previous]);
+        let numbers = (got.latest.0, got.max_versions.versions(), got.revision.0);
+        assert_eq!(numbers, (want.latest, want.limit, want.revision));
+        assert_eq!(got.meta.description.as_str(), want.note.unwrap_or_default());
+        own("secret.describe", secret(&whole))
+    })
+}
+
+pub(crate) fn update(turn: &mut Turn<'_>) -> bool {
+    let (path, whole) = turn.path();
+    let (how, _) = how(turn, &whole, false);
+    let revision = turn.model.secrets.get(&whole).map_or(1, |secret| secret.revision);
+    let revision = turn.chance.once_in(4).then(|| revision + u64::from(turn.chance.once_in(3)));
+    let mut update = Update::default();
+    if let Some(expected) = how.expected {
+        update = update.expect(Version(expected));
+    }
+    if let Some(revision) = revision {
+        update = update.expect_revision(Revision(revision));
+    }
+    if let Some(limit) = how.limit {
+        update = update.max_versions(VersionLimit::new(limit).unwrap());
+    }
+    if let Some(note) = &how.note {
+        update = update.description(note.parse().unwrap()).labels(labels(note));
+    }
+    let got = block_on(turn.secrets().update(&path, update));
+    let want = turn.model.admit().and_then(|()| turn.model.update(&whole, &how, revision));
+    turn.settle("secret.update", secret(&whole), want, got, |_, want, got| {
+        assert_eq!((got.revision.0, got.removed), want);
+        own("secret.update", secret(&whole))
     })
 }
 

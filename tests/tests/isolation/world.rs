@@ -69,6 +69,8 @@ pub(crate) struct World {
     sys_lines: u64,
     chance: Chance,
     rows: BTreeMap<u32, u64>,
+    /// Who had a lease last: the thread that looks after leases may still be at it.
+    leased: Option<TenantNumber>,
     breach: Option<Breach>,
 }
 
@@ -91,7 +93,7 @@ impl World {
         let names = chance.below(1_000);
         let models = (0..TENANTS).map(|n| Model::absent(format!("tenant-{:05}", 100 * names + n), n < twins)).collect();
         let (sys_lines, rows) = (0, BTreeMap::new());
-        let mut world = Self { place, room, store, thief, models, sys_lines, chance, rows, breach };
+        let mut world = Self { place, room, store, thief, models, sys_lines, chance, rows, leased: None, breach };
         world.sys_lines = world.log_sizes()[""];
         world.rows = world.rows_of_all();
         // Twins are at the beginning of the list.
@@ -203,9 +205,15 @@ impl World {
         let seen = self.store.take();
         // To find a free place for a new tenant, places are asked for.
         let is_a_place = |seen: &Seen| act == "tenant.create" && seen.call == "tenant";
-        let is_anothers = |seen: &&Seen| seen.tenant.is_some_and(|it| !ours.contains(&it)) && !is_a_place(seen);
+        let is_of_a_lease = |seen: &Seen| !seen.writes && seen.tenant == self.leased;
+        let is_anothers = |seen: &&Seen| {
+            seen.tenant.is_some_and(|it| !ours.contains(&it)) && !is_a_place(seen) && !is_of_a_lease(seen)
+        };
         let others: Vec<_> = seen.iter().filter(is_anothers).collect();
         assert!(others.is_empty(), "{act} of {}: {others:?}", self.models[who].name);
+        if act == "secret.lease" {
+            self.leased = Some(ours[1]);
+        }
         if seen.iter().any(|seen| seen.writes) {
             let mut now = self.rows_of_all();
             let mut before = std::mem::replace(&mut self.rows, now.clone());
