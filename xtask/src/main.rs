@@ -75,7 +75,7 @@ enum Command {
     /// What gets better with every hour: 1,000 kills, 200 power cuts, 10,000 honest lives, 1,000,000 calls of random
     /// tenants, 10 minutes of hostile bytes.
     Soak {
-        /// One part: kills, power, honest, isolation, swaps or bytes; without it, all of them.
+        /// One part: kills, power, honest, isolation, stress, swaps or bytes; without it, all of them.
         part: Option<String>,
         /// So many (seconds, of bytes) instead.
         #[arg(long)]

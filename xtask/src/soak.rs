@@ -45,6 +45,13 @@ const PARTS: &[Part] = &[
         test: &["-p", "strongroom-tests", "--test", "isolation", "random_calls"],
     },
     Part {
+        name: "stress",
+        what: "seconds of 32 callers at once, of 100 tenants",
+        variable: "STRONGROOM_STRESS_SECONDS",
+        amount: 600,
+        test: &["-p", "strongroom-tests", "--test", "isolation", "many_callers"],
+    },
+    Part {
         name: "swaps",
         what: "pairs of rows for each column, which exchange what they have there",
         variable: "STRONGROOM_SWAPS",

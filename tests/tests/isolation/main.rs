@@ -14,6 +14,7 @@ mod kinds;
 mod log;
 mod model;
 mod secrets;
+mod stress;
 mod tenants;
 mod turn;
 mod world;
