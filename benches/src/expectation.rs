@@ -33,6 +33,24 @@ pub(crate) fn judge(report: &Report) -> Vec<Expectation> {
             binds: "copying the value out of locked memory".to_owned(),
         });
     }
+    if let Some(row) = report.sizes.as_ref().and_then(|sizes| sizes.rows.iter().find(|row| row.listed == 10_000)) {
+        table.push(Expectation {
+            what: "goal: listing a folder",
+            expected: "≤ 50 ms for 10,000 names".to_owned(),
+            measured: time(row.list_p50_ns as f64),
+            met: row.list_p50_ns <= 50_000_000,
+            binds: "checking a MAC and opening a name for each entry".to_owned(),
+        });
+    }
+    if let Some(found) = &report.isolation {
+        table.push(Expectation {
+            what: "foreign and absent alike",
+            expected: format!("distance ≤ {:.4}", 2.0 * found.by_chance),
+            measured: format!("{:.4}", found.distance),
+            met: found.distance <= 2.0 * found.by_chance,
+            binds: "what is different between the two; see the control beside it".to_owned(),
+        });
+    }
     if let Some(found) = &report.verification {
         table.push(Expectation {
             what: "verification, one core",

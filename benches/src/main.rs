@@ -6,6 +6,7 @@
 mod callers;
 mod deployment;
 mod expectation;
+mod isolation;
 mod keys;
 mod lease;
 mod machine;
@@ -14,6 +15,7 @@ mod queries;
 mod report;
 mod sample;
 mod seal;
+mod sizes;
 mod steady;
 mod syncs;
 mod verification;
@@ -45,7 +47,11 @@ struct Arguments {
     /// Minutes of steady load. Default: 1, or a few seconds if it is to be brief.
     #[arg(long)]
     minutes: Option<u64>,
-    /// Only the parts whose name has this in it: seal, keys, callers, lease, syncs, verification, queries, steady.
+    /// Secrets of the largest store that is measured. Default: 100,000, or 20,000 if it is to be brief.
+    #[arg(long)]
+    secrets: Option<usize>,
+    /// Only the parts whose name has this in it: seal, keys, callers, lease, syncs, verification, queries, steady,
+    /// isolation, sizes.
     filter: Option<String>,
     #[command(subcommand)]
     child: Option<Child>,
@@ -129,6 +135,8 @@ fn measure(effort: Effort, folder: &Path, arguments: &Arguments) -> Result<Repor
         verification: None,
         queries: None,
         steady: None,
+        isolation: None,
+        sizes: None,
         expectations: Vec::new(),
         notes: Vec::new(),
     };
@@ -171,6 +179,12 @@ fn measure(effort: Effort, folder: &Path, arguments: &Arguments) -> Result<Repor
     }
     if let Some(own) = part("steady")? {
         report.steady = Some(steady::measure(effort, &own, arguments.minutes)?);
+    }
+    if let Some(own) = part("isolation")? {
+        report.isolation = Some(isolation::measure(effort, &own)?);
+    }
+    if let Some(own) = part("sizes")? {
+        report.sizes = Some(sizes::measure(effort, &own, arguments.secrets)?);
     }
     let load: f64 = report.machine.load_before.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
     let sync_ns = report.callers.as_ref().map_or(report.sync.p50_ns, |callers| callers.sync.p50_ns);

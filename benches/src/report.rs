@@ -5,8 +5,9 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use crate::{
-    callers::Callers, expectation::Expectation, keys::Keys, lease::Lease, machine::Machine, machine::SyncTime,
-    queries::Queries, seal::Sealing, steady::Steady, syncs::Syncs, verification::Verification,
+    callers::Callers, expectation::Expectation, isolation::Isolation, keys::Keys, lease::Lease, machine::Machine,
+    machine::SyncTime, queries::Queries, seal::Sealing, sizes::Sizes, steady::Steady, syncs::Syncs,
+    verification::Verification,
 };
 
 /// All that was measured. What was left out by the filter, or cannot be measured here, is `None`.
@@ -23,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) verification: Option<Verification>,
     pub(crate) queries: Option<Queries>,
     pub(crate) steady: Option<Steady>,
+    pub(crate) isolation: Option<Isolation>,
+    pub(crate) sizes: Option<Sizes>,
     pub(crate) expectations: Vec<Expectation>,
     /// What was not measured, and why.
     pub(crate) notes: Vec<String>,
@@ -78,6 +81,12 @@ impl Display for Report {
         }
         if let Some(steady) = &self.steady {
             write_steady(f, steady)?;
+        }
+        if let Some(isolation) = &self.isolation {
+            write_isolation(f, isolation)?;
+        }
+        if let Some(sizes) = &self.sizes {
+            write_sizes(f, sizes)?;
         }
         write_expectations(f, &self.expectations)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
@@ -190,6 +199,46 @@ fn write_steady(f: &mut fmt::Formatter<'_>, found: &Steady) -> fmt::Result {
         found.wal_bytes_max as f64 / 1e6,
         if found.verified { "verifies" } else { "DOES NOT VERIFY" }
     )
+}
+
+fn write_isolation(f: &mut fmt::Formatter<'_>, found: &Isolation) -> fmt::Result {
+    let Isolation { callers, samples, distance, control, by_chance, .. } = found;
+    writeln!(
+        f,
+        "\nRefused gets of what another tenant has and of what nobody has: {samples} of each by {callers} callers"
+    )?;
+    let [foreign, absent] = [found.foreign_p50_ns, found.absent_p50_ns].map(|ns| time(ns as f64));
+    writeln!(f, "  p50 {foreign} and {absent}; Kolmogorov-Smirnov distance {distance:.4}")?;
+    writeln!(
+        f,
+        "  two samples of what nobody has: {control:.4}; by chance once in twenty times more than {by_chance:.4}"
+    )
+}
+
+fn write_sizes(f: &mut fmt::Formatter<'_>, found: &Sizes) -> fmt::Result {
+    writeln!(f, "\nSizes, one caller; beside each time its ratio to that of the smallest store")?;
+    writeln!(
+        f,
+        "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>24} {:>18}",
+        "secrets", "tenants", "MB", "get p50", "put p50", "list, of names", "open"
+    )?;
+    let Some(first) = found.rows.first() else { return Ok(()) };
+    for row in &found.rows {
+        let beside = |ns: u64, first: u64| format!("{} {:>5.2} ×", time(ns as f64), ns as f64 / first as f64);
+        writeln!(
+            f,
+            "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>15} of {:>5} {:>18}",
+            row.secrets,
+            row.tenants,
+            row.bytes / 1_000_000,
+            beside(row.get_p50_ns, first.get_p50_ns),
+            beside(row.put_p50_ns, first.put_p50_ns),
+            time(row.list_p50_ns as f64),
+            row.listed,
+            beside(row.open_ns, first.open_ns),
+        )?;
+    }
+    Ok(())
 }
 
 fn write_expectations(f: &mut fmt::Formatter<'_>, rows: &[Expectation]) -> fmt::Result {
