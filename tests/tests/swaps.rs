@@ -32,7 +32,7 @@ use strongroom::{
 /// Pairs of rows for each column and kind of swap; `STRONGROOM_SWAPS` says how many.
 const PAIRS_DEFAULT: usize = 1;
 
-/// Tables with one row, which has nobody to swap with: [`common`] deployments of somebody else are in `bad_input.rs`.
+/// Tables with one row, which has none to exchange anything with: `bad_input.rs` puts those of another deployment there.
 const ONE_ROW: [&str; 3] = ["deployment", "head", "schema_migrations"];
 
 /// The column that says whose row it is.
