@@ -17,8 +17,11 @@ fn put(secrets: &Secrets, text: &str) {
     block_on(secrets.put(&at("a"), SecretValue::text(text).unwrap(), Put::default())).unwrap();
 }
 
+/// What was offered: text, version and stage.
+type Offers = Vec<(String, u64, Stage)>;
+
 /// Tries, and accepts this text only. What was offered, and what came of it.
-fn attempt(secrets: &Secrets, accepts: &str) -> (Vec<(String, u64, Stage)>, Result<(u64, Stage), Code>) {
+fn attempt(secrets: &Secrets, accepts: &str) -> (Offers, Result<(u64, Stage), Code>) {
     let mut offers = Vec::new();
     let check = |value: &SecretValue, offered: Offered| {
         let text = value.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap());

@@ -42,6 +42,7 @@ pub const CHECKS: &[Check] = &[
     ("a tenant is created once, with its empty log", tenants),
     ("a secret is put revision by revision", secrets),
     ("versions are changed together or not at all", changing),
+    ("what is due to expire is found until it is recorded", expiring),
     ("the oldest versions are removed", removing),
     ("the oldest versions are removed whoever puts, and whatever was undone", removing_in_turns),
     ("what tenants store more or less is counted, and kept within the room there is", growth),
@@ -439,6 +440,58 @@ fn changing(Pair { store, other }: &Pair) {
     let foreign = PutSecret { secret: secret_row(1, ROOT), changed: vec![version_row(2, 1)], ..with_none() };
     let error = spoilt(&**store, |transaction| transaction.apply(&[Change::PutSecret(Box::new(foreign))]).map(drop));
     assert_eq!(error.code(), Code::Internal);
+}
+
+fn expiring(Pair { store, other }: &Pair) {
+    furnish(&**store);
+    let tenant = |number: u32, revision, state| TenantRow { revision, state, ..tenant_row(number) };
+    let settings = |text: &str| text.as_bytes().to_vec();
+    let whole = |expired: &str, revision| SecretRow {
+        settings: settings(&format!("{{{expired}\"expires_at\":20,\"v\":1}}")),
+        revision,
+        ..secret_row(1, ROOT)
+    };
+    let version = VersionRow { expires_at: Some(30), ..version_row(2, 1) };
+    let disabled = VersionRow { expires_at: Some(10), state: 2, ..version_row(3, 1) };
+    for put in [
+        PutSecret { secret: whole("", 1), ..put(1, ROOT) },
+        PutSecret { version: Some(version.clone()), ..put(2, ROOT) },
+        PutSecret { version: Some(disabled.clone()), ..put(3, ROOT) },
+        put(4, ROOT),
+    ] {
+        done(&**store, &[Change::PutSecret(Box::new(put))]);
+    }
+    let due = |now, limit| {
+        let found = other.due(now, limit).unwrap();
+        assert!(found.iter().all(|row| row.tenant == TenantNumber(5)));
+        let mut hashes: Vec<_> = found.iter().map(|row| row.name_hash).collect();
+        hashes.sort_unstable();
+        hashes
+    };
+    let (one, two, three) = (bytes(4, 1), bytes(4, 2), bytes(4, 3));
+    assert_eq!((due(19, 9), due(20, 9), due(29, 9)), (vec![], vec![one], vec![one]));
+    assert_eq!((due(30, 9), due(u64::MAX, 9)), (vec![one, two], vec![one, two]), "what is disabled is not due");
+    assert_eq!((due(30, 1).len(), due(30, 0).len()), (1, 0));
+
+    // A tenant that takes no lines has nothing due, until it does again.
+    done(&**store, &[Change::UpdateTenant(tenant(5, 2, 2))]);
+    assert_eq!(due(30, 9), [[0; 16]; 0]);
+    done(&**store, &[Change::UpdateTenant(tenant(5, 3, 1))]);
+    assert_eq!(due(30, 9), [one, two]);
+
+    // It is recorded, or given more time, or enabled.
+    let changed = |secret, changed| Change::PutSecret(Box::new(PutSecret { secret, changed, ..with_none() }));
+    done(&**store, &[changed(whole("\"expired\":true,", 2), Vec::new())]);
+    assert_eq!(due(30, 9), [two]);
+    let next = |n, revision| SecretRow { revision, ..secret_row(n, ROOT) };
+    done(&**store, &[changed(next(2, 2), vec![VersionRow { state: 5, revision: 2, ..version.clone() }])]);
+    assert_eq!(due(30, 9), [[0; 16]; 0]);
+    done(&**store, &[changed(next(2, 3), vec![VersionRow { expires_at: Some(40), revision: 3, ..version }])]);
+    done(&**store, &[changed(next(3, 2), vec![VersionRow { state: 1, revision: 2, ..disabled }])]);
+    assert_eq!((due(39, 9), due(40, 9)), (vec![three], vec![two, three]));
+    let delete = DeleteSecret { tenant: TenantNumber(5), id: secret_row(3, ROOT).id, revision: 2, folders: Vec::new() };
+    done(&**store, &[Change::DeleteSecret(delete)]);
+    assert_eq!(due(40, 9), [two]);
 }
 
 fn with_none() -> PutSecret {
