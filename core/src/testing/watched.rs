@@ -16,9 +16,10 @@ use crate::{
     id::{Handle, ObjectId, TenantRef},
     keys::IndexHash,
     store::{
-        ActorRow, Applied, Change, CommitRow, DeploymentRow, EpochRow, FolderRow, GenerationRow, HeadRow, IndexCheck,
-        IndexPart, IntentRow, LineRow, LineSearch, LinesFound, LogHeadRow, OpenGeneration, Record, Reserve, SecretRow,
-        Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction, VersionRow,
+        ActorRow, Applied, Change, CommitRow, DeploymentRow, DueRow, EpochRow, FolderRow, GenerationRow, Growth,
+        HeadRow, IndexCheck, IndexPart, IntentRow, LineRow, LineSearch, LinesCounted, LinesFound, LogHeadRow,
+        OpenGeneration, Record, Reserve, SecretRow, Snapshot, Store, StoreFacts, TenantNumber, TenantRow, Transaction,
+        VersionRow,
     },
 };
 
@@ -101,6 +102,13 @@ impl Watching {
         }
     }
 
+    fn saw_all(&self, changes: &[Change]) {
+        for change in changes {
+            let (call, tenant) = kind_of(change);
+            self.saw(call, tenant, true);
+        }
+    }
+
     /// The tenant that this call is to be about.
     fn whose(&self, call: &'static str, asked: TenantNumber) -> TenantNumber {
         let confused = self.lock().confusion.filter(|confusion| (confusion.call, confusion.asked) == (call, asked));
@@ -124,6 +132,10 @@ impl Store for WatchedStore {
 
     fn maintain(&self, idle: bool) -> Result<bool> {
         self.inner.maintain(idle)
+    }
+
+    fn due(&self, now: u64, limit: usize) -> Result<Vec<DueRow>> {
+        self.inner.due(now, limit)
     }
 
     fn hold_reserve(&self) -> Reserve {
@@ -163,11 +175,17 @@ struct WatchedTransaction<'s> {
 
 impl Transaction for WatchedTransaction<'_> {
     fn apply(&mut self, changes: &[Change]) -> Result<Applied> {
-        for change in changes {
-            let (call, tenant) = kind_of(change);
-            self.watch.saw(call, tenant, true);
-        }
+        self.watch.saw_all(changes);
         self.inner.apply(changes)
+    }
+
+    fn apply_within(&mut self, changes: &[Change], room: Growth) -> Result<Applied> {
+        self.watch.saw_all(changes);
+        self.inner.apply_within(changes, room)
+    }
+
+    fn take_growth(&mut self) -> Vec<(TenantNumber, Growth)> {
+        self.inner.take_growth()
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
@@ -202,6 +220,7 @@ fn kind_of(change: &Change) -> (&'static str, Option<TenantNumber>) {
         Change::UpdateTenant(row) => ("update tenant", Some(row.number)),
         Change::PutSecret(put) => ("put secret", Some(put.tenant)),
         Change::DeleteSecret(delete) => ("delete secret", Some(delete.tenant)),
+        Change::RequireSecret { tenant, .. } => ("require secret", Some(*tenant)),
         Change::CreateActor(tenant, _) => ("create actor", Some(*tenant)),
         Change::OpenIntent(row) => ("open intent", Some(row.tenant)),
         Change::CloseIntent(row) => ("close intent", Some(row.tenant)),
@@ -240,6 +259,7 @@ impl Argument for &LineSearch<'_> {
 
 impl<T> Argument for Option<&T> {}
 impl Argument for &IndexHash {}
+impl Argument for &[IndexHash] {}
 impl Argument for &TenantRef {}
 impl Argument for &ObjectId {}
 impl Argument for &Handle {}
