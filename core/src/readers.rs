@@ -6,6 +6,7 @@
 //! were waiting when it was taken, since beginning one costs more than most reads.
 
 use std::{
+    collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -52,6 +53,9 @@ struct Shared {
 struct Waiting {
     /// Each with how much had been handed over when it was.
     work: Turns<(u64, Work)>,
+    /// Those whose turn it is: as many as one snapshot serves, since it would serve few of them if each pick were the next
+    /// tenant's newest.
+    batch: VecDeque<(u64, Work)>,
     /// Everything that ever waited, so that a snapshot knows for whom it is recent enough.
     pushed: u64,
     /// Threads with nothing to do.
@@ -59,6 +63,24 @@ struct Waiting {
     /// One of them is being woken, and looks around by itself.
     waking: bool,
     closed: bool,
+}
+
+impl Waiting {
+    fn front(&mut self) -> Option<&(u64, Work)> {
+        if self.batch.is_empty() {
+            self.batch.extend(std::iter::from_fn(|| self.work.pop()).take(SNAPSHOT_JOBS_MAX));
+        }
+        self.batch.front()
+    }
+
+    fn pop(&mut self) -> Option<(u64, Work)> {
+        self.front()?;
+        self.batch.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.work.is_empty()
+    }
 }
 
 impl Readers {
@@ -168,7 +190,7 @@ impl Shared {
 
     /// Wakes one thread for what waits, if none is being woken already: it wakes the next in turn.
     fn wake_one(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        let wake = !waiting.work.is_empty() && waiting.sleeping > 0 && !waiting.waking;
+        let wake = !waiting.is_empty() && waiting.sleeping > 0 && !waiting.waking;
         waiting.waking |= wake;
         drop(waiting);
         if wake {
@@ -180,7 +202,7 @@ impl Shared {
     fn next(&self) -> Option<(Work, u64)> {
         let mut waiting = self.lock();
         loop {
-            if let Some((_, work)) = waiting.work.pop() {
+            if let Some((_, work)) = waiting.pop() {
                 let pushed = waiting.pushed;
                 self.wake_one(waiting);
                 return Some((work, pushed));
@@ -198,10 +220,10 @@ impl Shared {
     /// The next work for a snapshot that was taken when so much had been handed over.
     fn next_for(&self, pushed: u64) -> Option<Read> {
         let mut waiting = self.lock();
-        if !matches!(waiting.work.front()?, (at, Work::Read(_)) if *at <= pushed) {
+        if !matches!(waiting.front()?, (at, Work::Read(_)) if *at <= pushed) {
             return None;
         }
-        match waiting.work.pop()? {
+        match waiting.pop()? {
             (_, Work::Read(work)) => Some(work),
             (_, Work::Other(_)) => None,
         }
