@@ -25,8 +25,8 @@ use pollster::block_on;
 use rusqlite::{Connection, types::Value};
 use strongroom::{
     After, AuditEntry, Class, Code, Config, Delete, Deployment, Error, Folder, Get, Import, ImportEntry, Labels,
-    LeaseLimits, OpenOptions, Put, Query, Restore, SecretPath, SecretValue, Stage, Strongroom, TenantSettings,
-    Timestamp, Version, VersionLimit, store::Order,
+    LeaseLimits, OpenOptions, Put, Query, Restore, SecretPath, SecretValue, Stage, Strongroom, TenantChange, Timestamp,
+    Version, VersionLimit, store::Order,
 };
 
 /// Pairs of rows for each column and kind of swap; `STRONGROOM_SWAPS` says how many.
@@ -219,7 +219,7 @@ impl Furnished {
             fill(&room, name, note);
         }
         tenant(&room, "idle");
-        let without_leases = TenantSettings::default().leases(false);
+        let without_leases = TenantChange::default().leases(false);
         block_on(admin(&room).set_tenant(&"idle".parse().unwrap(), without_leases)).unwrap();
         many(&room, 1);
         // Two processes, each with leases.

@@ -1,7 +1,7 @@
 //! What an operator does to one tenant, between the calls of all others.
 
 use pollster::block_on;
-use strongroom::{Code, Error, Receipt, TenantId, TenantInfo, TenantSettings, TenantState};
+use strongroom::{Code, Error, Receipt, TenantChange, TenantId, TenantInfo, TenantState};
 
 use crate::{
     model::{Line, Model, Object, State},
@@ -42,7 +42,7 @@ fn agree(model: &Model, info: &TenantInfo) {
         _ => State::Closed,
     };
     assert_eq!((state, info.log_size), (model.state, model.lines.len() as u64));
-    assert_eq!(info.settings, TenantSettings::default().leases(model.leases));
+    assert_eq!(info.settings.leases, model.leases);
 }
 
 fn id(turn: &Turn<'_>) -> TenantId {
@@ -79,7 +79,7 @@ pub(crate) fn close(turn: &mut Turn<'_>) -> bool {
 
 pub(crate) fn set(turn: &mut Turn<'_>) -> bool {
     let leases = !turn.chance.once_in(3);
-    let got = block_on(turn.admin.set_tenant(&id(turn), TenantSettings::default().leases(leases)));
+    let got = block_on(turn.admin.set_tenant(&id(turn), TenantChange::default().leases(leases)));
     let want = is_there(turn);
     if want.is_ok() {
         turn.model.leases = leases;
