@@ -23,8 +23,8 @@ use crate::{app::App, failure::Failure};
 ///
 /// Every secret in the folder and below becomes a variable: its last segment in upper case, with `-` and
 /// `.` turned into `_`, so that prod/api/db-password becomes DB_PASSWORD. Two that would become the same
-/// are refused, and so is a folder with nothing in it. Secrets whose current version is deleted or destroyed
-/// are left out. A variable that is there already is replaced.
+/// are refused, and so is a folder with nothing in it. What is disabled, archived, expired, deleted or destroyed
+/// is left out. A variable that is there already is replaced.
 ///
 /// This program becomes the command: signals reach it, and its exit code is yours; 127 if it is not there,
 /// 126 if it cannot be started. It runs with core dumps off. Whoever may write these secrets decides the

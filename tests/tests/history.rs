@@ -5,8 +5,8 @@ mod common;
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Delete, Event, EventKind, Folder, Get, History, Import, ImportEntry, LeaseLimits, Promote, Put, SecretPath,
-    SecretValue, Secrets, Strongroom, Verdict, Version, VersionLimit,
+    Code, Delete, Event, EventKind, Folder, Get, History, Import, ImportEntry, LeaseLimits, Move, Promote, Put,
+    SecretPath, SecretValue, Secrets, Strongroom, To, Verdict, Version, VersionLimit,
 };
 
 use EventKind::{Accessed, Activated, Created, Deprecated, Purged, Revoked, Rotated};
@@ -144,6 +144,28 @@ fn a_deleted_secret_has_its_history_and_another_of_its_path_begins_anew() {
     assert_eq!(told(&pages(&tenant(&room, "umbrella").secrets(), "a", &History::new(), 3)), []);
     let environment = tenant(&room, "acme").environment("prod".parse().unwrap());
     assert_eq!(told(&pages(&environment.secrets(), "a", &History::new(), 3)), []);
+}
+
+#[test]
+fn a_copy_begins_a_life_and_a_move_goes_on_with_one_elsewhere() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put(&secrets, "a", Put::default());
+    put(&secrets, "a", Put::default());
+    block_on(secrets.copy(&at("a"), To(&at("copy")), Get::current())).unwrap();
+    block_on(secrets.rename(&at("a"), To(&at("b")), Move::default())).unwrap();
+    put(&secrets, "b", Put::default());
+    put(&secrets, "a", Put::default());
+    let made = |version| [(Created, Some(version), None), (Activated, Some(version), None)];
+    let rotated = |version| [(Rotated, Some(version), None), (Deprecated, Some(version - 1), None)];
+    let (read, left) = ((Accessed, Some(2), None), (Revoked, Some(2), None));
+    for (path, want) in [
+        ("copy", made(1).to_vec()),
+        ("a", [&made(1)[..], &made(2), &rotated(2), &[read, left], &made(1)].concat()),
+        ("b", [&[(Activated, Some(2), None)][..], &made(3), &rotated(3)].concat()),
+    ] {
+        assert_eq!(told(&pages(&secrets, path, &History::new().oldest_first(), 3)), want, "{path}");
+    }
 }
 
 /// Reads, reads under leases, open leases, folder leases, refused, changes.

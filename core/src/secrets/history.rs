@@ -21,7 +21,7 @@ use crate::{
 pub enum EventKind {
     /// A version was put.
     Created,
-    /// A version became the current one, or the secret or a version can be read again.
+    /// A version became the current one, the secret or a version can be read again, or it came here from another path.
     Activated,
     /// A value was handed out.
     Accessed,
@@ -31,7 +31,7 @@ pub enum EventKind {
     Deprecated,
     /// Its time was over.
     Expired,
-    /// The secret or a version was withdrawn, and can come back.
+    /// The secret or a version was withdrawn, and can come back; or the secret was moved to another path.
     Revoked,
     /// The secret was archived.
     Archived,
@@ -92,6 +92,9 @@ pub(super) const EVENTS: &[(&str, &[EventKind])] = {
         ("secret.patch", &[Created, Activated, Rotated, Deprecated, Purged]),
         ("secret.put-pending", &[Created, Purged]),
         ("secret.promote", &[Activated, Rotated, Deprecated]),
+        ("secret.copy", &[Created, Activated]),
+        ("secret.move", &[Activated]),
+        ("secret.move-from", &[Revoked]),
         ("secret.get", &[Accessed]),
         ("secret.try", &[Accessed]),
         ("secret.lease", &[Accessed]),
@@ -103,8 +106,11 @@ pub(super) const EVENTS: &[(&str, &[EventKind])] = {
     ]
 };
 
-/// The acts that make a version the current one.
-const ACTIVATING: [&str; 3] = ["secret.put", "secret.patch", "secret.promote"];
+/// The acts after which a version is the current one at a path.
+const ACTIVATING: [&str; 5] = ["secret.put", "secret.patch", "secret.promote", "secret.copy", "secret.move"];
+
+/// The acts after which there is no secret at a path.
+const ENDING: [&str; 2] = ["secret.delete", "secret.move-from"];
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,11 +287,11 @@ fn facts(line: &Line<'_>) -> Vec<Fact> {
 
 /// The version that was current before this line of all logs' lines.
 fn current_before(step: &mut Step<'_>, path: &SecretPath, seq: u64) -> Result<Option<u64>> {
-    let acts = ACTIVATING.into_iter().chain(["secret.delete"]);
+    let acts = ACTIVATING.into_iter().chain(ENDING);
     let query = Query::new().secret(path.clone()).outcome(true).acts(acts);
     let Some(row) = first_line(step, &query, Some(seq))? else { return Ok(None) };
     let line = read(&row)?;
-    Ok(line.obj.and_then(|object| object.version).filter(|_| line.act != "secret.delete"))
+    Ok(line.obj.and_then(|object| object.version).filter(|_| !ENDING.contains(&line.act)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{
     Get, Meta, Secrets, Settings, Version, VersionState, demand_current, find, folder_hashes,
-    get::{open_stored, readable_version},
+    get::{demand_readable, open_stored, readable_version},
     put::{Folders, new_row},
 };
 use crate::{
@@ -55,7 +55,7 @@ pub struct Moved {
 
 impl Secrets {
     /// Makes a new secret of one version of another: that becomes version 1 there, with the same description, labels,
-    /// type, owner, rotation interval and version limit.
+    /// type, owner, rotation interval, version limit and time to live.
     ///
     /// Recorded as a get of the one and a copy to the other, in one request.
     ///
@@ -71,9 +71,7 @@ impl Secrets {
                 let (from, to) = (from.as_ref().map_err(Error::again)?, to.as_ref().map_err(Error::again)?);
                 step.name(PseudonymKind::Secret, from.as_str().as_bytes())?;
                 let row = find(step, from)?.ok_or(Code::SecretNotFound)?;
-                if !row.enabled {
-                    return Err(Code::SecretDisabled.into());
-                }
+                demand_readable(&row, step.now)?;
                 let version = which.version_in(&row)?;
                 let stored = readable_version(step, &row, version)?;
                 step.version(version);
