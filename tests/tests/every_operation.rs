@@ -349,6 +349,38 @@ fn the_list_covers_the_sources() {
     assert_eq!(known, methods, "the methods of this test (left) and of the sources (right)");
 }
 
+/// Words of the same form that are no acts: kinds of sealed things, types of objects in lines, and a file.
+const NO_ACTS: [&str; 7] =
+    ["anchor.lock", "quota.audit-bytes", "quota.rate", "secret.meta", "secret.name", "secret.value", "tenant.name"];
+
+#[test]
+fn the_acts_of_the_formats_are_those_of_the_sources() {
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/formats.md");
+    let formats = fs::read_to_string(formats).unwrap();
+    let lines = formats.split("\n## ").find(|section| section.starts_with("6. Audit line")).unwrap();
+    let rows = lines.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut documented: Vec<_> = rows.map(|(word, _)| word).filter(|word| word.contains('.')).collect();
+    documented.sort_unstable();
+
+    let sources = sources();
+    let areas: BTreeSet<_> = documented.iter().filter_map(|act| act.split_once('.')).map(|(area, _)| area).collect();
+    let is_act = |word: &&str| {
+        let of_a_word =
+            |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        word.split_once('.').is_some_and(|(area, rest)| areas.contains(area) && of_a_word(rest))
+    };
+    let written: BTreeSet<_> = sources
+        .iter()
+        .filter(|(file, _)| !file.components().any(|folder| folder.as_os_str() == "testing"))
+        .flat_map(|(_, text)| text.split('"'))
+        .filter(is_act)
+        .filter(|word| !NO_ACTS.contains(word))
+        .chain(OPERATIONS.iter().map(|case| case.act))
+        .collect();
+    let written: Vec<_> = written.into_iter().collect();
+    assert_eq!(documented, written, "the acts of docs/formats.md, section 6 (left), and of the sources (right)");
+}
+
 /// The sources of the core, without its tests' own.
 fn sources() -> Vec<(PathBuf, String)> {
     let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/src");
