@@ -30,13 +30,15 @@ mod state;
 mod status;
 mod tenant;
 mod watch;
+mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 fn main() -> ExitCode {
-    let args = match args::Cli::try_parse() {
+    let args = words::command().try_get_matches().and_then(|given| args::Cli::from_arg_matches(&given));
+    let args = match args {
         Ok(args) => args,
         Err(error) => return failure::report_arguments(&error),
     };

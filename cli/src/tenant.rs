@@ -13,7 +13,7 @@ use crate::{
     quota::{self, Most},
 };
 
-/// Create, show, list, suspend and close tenants
+/// Create, show, list, suspend and close tenants; set what they may use
 #[derive(Debug, Subcommand)]
 pub(crate) enum TenantCommand {
     /// Create a tenant, with keys and a log of its own
@@ -338,9 +338,16 @@ fn table(tenants: &[TenantInfo]) -> String {
     if tenants.is_empty() {
         return String::new();
     }
-    let mut table = Table::with_heading(&["NAME", "STATE", "CREATED", "AUDIT LINES"]);
+    let mut table = Table::with_heading(&["NAME", "STATE", "CREATED", "SECRETS", "BYTES", "AUDIT LINES"]);
     for info in tenants {
-        table.row([info.id.as_str(), info.state.as_str(), &output::time(info.created_at), &info.log_size.to_string()]);
+        table.row([
+            info.id.to_string(),
+            info.state.as_str().into(),
+            output::time(info.created_at),
+            info.usage.secrets.to_string(),
+            info.usage.bytes.to_string(),
+            info.log_size.to_string(),
+        ]);
     }
     table.finish()
 }

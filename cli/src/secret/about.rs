@@ -11,6 +11,7 @@ use crate::failure::Failure;
 
 /// What can be said of a secret. What is not said stays as it was.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "What is said of the secret")]
 pub(crate) struct About {
     /// What it is for, one line [default: as it was]
     #[arg(long, value_name = "TEXT")]
@@ -28,8 +29,8 @@ pub(crate) struct About {
     /// [default: as it was]
     #[arg(long, value_name = "INTERVAL")]
     rotate_every: Option<String>,
-    /// Until when the whole secret may be read: for so long from now on, such as 12h or 30d; or until when, as RFC 3339;
-    /// or `never` for no end [default: as it was, without an end at first]
+    /// For how long the whole secret may be read, from now on, such as 12h or 30d; or until when, as RFC 3339; or `never`
+    /// for no end [default: as it was, without an end at first]
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
     /// How many versions to keep, 1 to 1000; the oldest ones beyond that are removed for ever [default: as it was, 10 at first]
@@ -114,15 +115,17 @@ pub(super) fn labels(given: &[String]) -> Result<Labels, Failure> {
 
 /// So long from now on, a moment, or `never`.
 pub(super) fn expiry(text: &str) -> Result<Expiry, Failure> {
+    let odd =
+        || Error::new(Code::ExpiryInvalid).detail("neither a number with a unit, nor a moment of RFC 3339, nor never");
     if text == "never" {
         return Ok(Expiry::Never);
     }
     if let Ok(time) = humantime::parse_duration(text) {
         return Ok(Expiry::In(time));
     }
-    let at = humantime::parse_rfc3339_weak(text).map_err(|_| Error::new(Code::ExpiryInvalid))?;
-    let since = at.duration_since(UNIX_EPOCH).map_err(|_| Error::new(Code::ExpiryInvalid))?;
-    Ok(Expiry::At(Timestamp(u64::try_from(since.as_micros()).map_err(|_| Error::new(Code::ExpiryInvalid))?)))
+    let at = humantime::parse_rfc3339_weak(text).map_err(|_| odd())?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| odd())?;
+    Ok(Expiry::At(Timestamp(u64::try_from(since.as_micros()).map_err(|_| odd())?)))
 }
 
 /// A number with a unit, `never` or `default`.
@@ -132,7 +135,8 @@ fn interval(text: &str) -> Result<RotationInterval, Failure> {
         "default" => return Ok(RotationInterval::OF_TYPE),
         _ => {}
     }
-    let interval = humantime::parse_duration(text).map_err(|_| Error::new(Code::RotationInvalid))?;
+    let odd = || Error::new(Code::RotationInvalid).detail("neither a number with a unit, nor never, nor default");
+    let interval = humantime::parse_duration(text).map_err(|_| odd())?;
     if interval.subsec_nanos() > 0 {
         return Err(Error::new(Code::RotationInvalid).detail("it is not a whole number of seconds").into());
     }

@@ -87,7 +87,7 @@ impl TryArgs {
                 let reply = Reply { path: path.as_str(), version, stage, receipt: (&tried.receipt).into() };
                 app.out.done(&reply, || {
                     format!(
-                        "{path} version {version} was accepted, the {stage} one {}",
+                        "tried {path}: version {version} was accepted, the {stage} one {}",
                         output::recorded(&tried.receipt)
                     )
                 })

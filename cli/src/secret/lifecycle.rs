@@ -32,7 +32,7 @@ impl UndeleteArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let (path, versions): (SecretPath, _) = (self.path.parse()?, numbers(&self.version));
         let done = app.in_secrets(async |secrets| Ok(secrets.undelete_versions(&path, &versions).await?))?;
-        say(app, &path, &done, "brought back", "not deleted")
+        say(app, &path, &done, "undeleted", "not deleted")
     }
 }
 

@@ -25,7 +25,7 @@ use strongroom::Folder;
 
 use crate::{app::App, failure::Failure};
 
-/// Put, get, list and delete a tenant's secrets
+/// Store, read, find, rotate, expire and delete a tenant's secrets
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretCommand {
     Put(put::PutArgs),

@@ -60,7 +60,7 @@ pub(crate) struct How {
     /// Only if this is the current version; 0: only if there is none yet
     #[arg(long, value_name = "VERSION")]
     expect: Option<u64>,
-    /// Until when this version may be read: as --ttl, which is of the whole secret [default: no end]
+    /// For how long this version may be read, from now on, such as 12h or 30d; or until when, as RFC 3339 [default: no end]
     #[arg(long, value_name = "TIME")]
     version_ttl: Option<String>,
     #[command(flatten)]

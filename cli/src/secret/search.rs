@@ -164,7 +164,8 @@ impl SearchArgs {
 
 /// So long from now.
 fn from_now(text: &str) -> Result<Timestamp, Failure> {
-    let time = humantime::parse_duration(text).map_err(|_| Failure::usage("--due-within is a time such as 7d"))?;
+    let time = humantime::parse_duration(text)
+        .map_err(|_| Failure::usage("give --due-within a number with a unit, such as 12h or 7d"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let at = now.saturating_add(time).as_micros();
     Ok(Timestamp(u64::try_from(at).unwrap_or(u64::MAX)))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{Described, SecretPath};
+use strongroom::{Described, SecretPath, VersionState};
 
 use crate::{
     app::App,
@@ -12,7 +12,9 @@ use crate::{
     output::{self, ReceiptJson, Table},
 };
 
-/// Show all that is known of a secret but its values, and when it is due for rotation
+/// Show all that is known of a secret but its values: state, expiry, type, rotation, stages, limit
+///
+/// `strongroom secret versions` has the same of each version, `history` what happened to it, and `usage` who reads it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -43,6 +45,8 @@ struct Reply<'a> {
     expired: bool,
     current: u64,
     current_since: String,
+    current_state: &'static str,
+    current_expires: Option<String>,
     pending: Option<u64>,
     previous: Option<u64>,
     latest: u64,
@@ -74,6 +78,8 @@ impl ShowArgs {
             expired: found.is_expired,
             current: found.current.0,
             current_since: output::exact_time(found.current_since),
+            current_state: found.current_state.as_str(),
+            current_expires: found.current_expires_at.map(output::exact_time),
             pending: found.pending.map(|version| version.0),
             previous: found.previous.map(|version| version.0),
             latest: found.latest.0,
@@ -98,6 +104,8 @@ fn text(path: &SecretPath, found: &Described) -> String {
     }
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.row([format!("  {name}"), value]);
+    row("state", state(found));
+    row("expires", found.expires_at.map_or_else(|| "never".to_owned(), output::time));
     row("type", meta.secret_type.to_string());
     if !meta.owner.is_empty() {
         row("owner", meta.owner.to_string());
@@ -107,7 +115,7 @@ fn text(path: &SecretPath, found: &Described) -> String {
         row("ends", output::time(end));
     }
     row("rotate by", found.rotate_by.map_or_else(|| "-".to_owned(), output::time));
-    row("current", format!("version {}, since {}", found.current, output::time(found.current_since)));
+    row("current", current(found));
     for (stage, version) in [("pending", found.pending), ("previous", found.previous)] {
         if let Some(version) = version {
             row(stage, format!("version {version}"));
@@ -116,15 +124,26 @@ fn text(path: &SecretPath, found: &Described) -> String {
     row("keeps", output::count(found.max_versions.versions(), "version"));
     row("created", output::time(found.created_at));
     row("updated", format!("{}, revision {}", output::time(found.updated_at), found.revision));
-    if let Some(at) = found.expires_at {
-        row(if found.is_expired { "expired" } else { "expires" }, output::time(at));
-    }
-    let states = [(!found.is_enabled, "disabled"), (found.is_archived, "archived")];
-    let states: Vec<_> = states.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).collect();
-    if !states.is_empty() {
-        row("state", states.join(", "));
-    }
     text + &table.finish()
+}
+
+/// Whether the secret may be read, and if not, all that keeps it from that.
+fn state(found: &Described) -> String {
+    let all = [(!found.is_enabled, "disabled"), (found.is_archived, "archived"), (found.is_expired, "expired")];
+    let all: Vec<_> = all.into_iter().filter_map(|(is_so, state)| is_so.then_some(state)).collect();
+    if all.is_empty() { "enabled".to_owned() } else { all.join(", ") }
+}
+
+/// The current version, and what is to be known before it is read.
+fn current(found: &Described) -> String {
+    let mut text = format!("version {}, since {}", found.current, output::time(found.current_since));
+    if let Some(at) = found.current_expires_at {
+        let _ = write!(text, ", until {}", output::time(at));
+    }
+    if found.current_state != VersionState::Enabled {
+        let _ = write!(text, ", {}", found.current_state.as_str());
+    }
+    text
 }
 
 /// The interval that holds, and whether that is because of its type.

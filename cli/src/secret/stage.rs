@@ -76,7 +76,8 @@ impl PromoteArgs {
         let (version, previous) = (done.version.0, done.previous.0);
         let reply = Reply { path: path.as_str(), version, previous, receipt: (&done.receipt).into() };
         app.out.done(&reply, || {
-            format!("{path} version {version} is current, {previous} was before {}", output::recorded(&done.receipt))
+            let recorded = output::recorded(&done.receipt);
+            format!("promoted {path} version {version}, version {previous} was current before {recorded}")
         })
     }
 }

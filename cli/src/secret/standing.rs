@@ -30,7 +30,7 @@ impl EnableArgs {
         let path: SecretPath = self.path.parse()?;
         if self.version.is_empty() {
             let done = app.in_secrets(async |secrets| Ok(secrets.enable(&path).await?))?;
-            return say(app, &path, &done, "enabled");
+            return say(app, &path, &done, "enabled", "enabled already");
         }
         let versions = lifecycle::numbers(&self.version);
         let done = app.in_secrets(async |secrets| Ok(secrets.enable_versions(&path, &versions).await?))?;
@@ -59,7 +59,7 @@ impl DisableArgs {
         let path: SecretPath = self.path.parse()?;
         if self.version.is_empty() {
             let done = app.in_secrets(async |secrets| Ok(secrets.disable(&path).await?))?;
-            return say(app, &path, &done, "disabled");
+            return say(app, &path, &done, "disabled", "disabled already");
         }
         let versions = lifecycle::numbers(&self.version);
         let done = app.in_secrets(async |secrets| Ok(secrets.disable_versions(&path, &versions).await?))?;
@@ -84,7 +84,7 @@ impl ArchiveArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let path: SecretPath = self.path.parse()?;
         let done = app.in_secrets(async |secrets| Ok(secrets.archive(&path).await?))?;
-        say(app, &path, &done, "archived")
+        say(app, &path, &done, "archived", "archived already")
     }
 }
 
@@ -102,7 +102,7 @@ impl UnarchiveArgs {
     pub(super) fn carry_out(&self, app: &App) -> Result<(), Failure> {
         let path: SecretPath = self.path.parse()?;
         let done = app.in_secrets(async |secrets| Ok(secrets.unarchive(&path).await?))?;
-        say(app, &path, &done, "brought back")
+        say(app, &path, &done, "unarchived", "not archived")
     }
 }
 
@@ -147,8 +147,8 @@ impl ExtendArgs {
         };
         app.out.done(&reply, || {
             let until =
-                done.expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {}", output::time(at)));
-            format!("{path} version {version} may be read {until} {}", output::recorded(&done.receipt))
+                done.expires_at.map_or_else(|| "without an end".to_owned(), |at| format!("until {}", output::time(at)));
+            format!("extended {path} version {version} {until} {}", output::recorded(&done.receipt))
         })
     }
 }
@@ -160,10 +160,14 @@ struct Reply<'a> {
     receipt: ReceiptJson<'a>,
 }
 
-fn say(app: &App, path: &SecretPath, done: &StandingChanged, what: &str) -> Result<(), Failure> {
+fn say(app: &App, path: &SecretPath, done: &StandingChanged, what: &str, nothing: &str) -> Result<(), Failure> {
     let reply = Reply { path: path.as_str(), changed: done.changed, receipt: (&done.receipt).into() };
     app.out.done(&reply, || {
         let recorded = output::recorded(&done.receipt);
-        if done.changed { format!("{what} {path} {recorded}") } else { format!("{path} is as it was {recorded}") }
+        if done.changed {
+            format!("{what} {path} {recorded}")
+        } else {
+            format!("{path} is as it was: {nothing} {recorded}")
+        }
     })
 }

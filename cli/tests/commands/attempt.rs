@@ -38,10 +38,10 @@ fn the_command_accepts_the_current_value_or_the_previous_one() {
     let attempt = |script: &str| place.run(&["secret", "try", "db", "--", "sh", "-c", script]);
     let current = attempt("read -r value; test \"$value\" = new-needle && echo in");
     assert_eq!((current.exit, current.text()), (0, "in\n"));
-    assert!(current.stderr.contains("db version 2 was accepted, the current one"), "{}", current.stderr);
+    assert!(current.stderr.contains("tried db: version 2 was accepted, the current one"), "{}", current.stderr);
     let previous = attempt("test \"$(cat)\" = old-needle");
     assert_eq!(previous.exit, 0);
-    assert!(previous.stderr.contains("db version 1 was accepted, the previous one"), "{}", previous.stderr);
+    assert!(previous.stderr.contains("tried db: version 1 was accepted, the previous one"), "{}", previous.stderr);
     let neither = attempt("cat >/dev/null; exit 42");
     assert_eq!(neither.exit, 42);
     assert!(neither.stderr.contains("SR-SECRET-TRY-REJECTED"), "{}", neither.stderr);

@@ -35,7 +35,7 @@ fn a_version_and_a_secret_expire_and_get_more_time() {
     assert!(place.ok(&["secret", "show", "b"]).contains("expired"));
 
     let extended = place.run(&["secret", "extend", "a", "--version", "2", "--ttl", "1h"]);
-    assert!(extended.stderr.contains("a version 2 may be read until"), "{}", extended.stderr);
+    assert!(extended.stderr.contains("extended a version 2 until"), "{}", extended.stderr);
     assert_eq!(
         place.json(&["secret", "extend", "a", "--version", "2", "--ttl", "never"])["expires"],
         serde_json::Value::Null

@@ -113,7 +113,7 @@ fn a_rotation_goes_through_stages_and_back() {
     let got = place.json(&["secret", "get", "a/key", "--version", "1"]);
     assert_eq!((&got["stage"], &got["current"]), (&json!("previous"), &json!(false)));
     let ran = place.run(&["secret", "promote", "a/key", "--stage", "previous"]);
-    assert!(ran.stderr.contains("a/key version 1 is current, 2 was before "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("promoted a/key version 1, version 2 was current before "), "{}", ran.stderr);
     assert_eq!(place.ok(&["secret", "get", "a/key"]), "one");
 
     let pending = ["secret", "put", "a/key", "--stage", "pending", "--max-versions", "1"];

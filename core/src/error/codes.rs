@@ -53,7 +53,7 @@ codes! {
     SecretDisabled "SR-SECRET-DISABLED" Denied "the secret is disabled" "enable it first: `strongroom secret enable`";
     SecretExpired "SR-SECRET-EXPIRED" Denied "the time of the secret is over" "give it more time with `strongroom secret update --ttl`, or put it with one";
     SecretArchived "SR-SECRET-ARCHIVED" Denied "the secret is archived" "bring it back with `strongroom secret unarchive`";
-    ExpiryInvalid "SR-SECRET-EXPIRY-INVALID" Invalid "the time of expiry is not within its bounds" "give a time that is to come, at most 36,500 days from now, or `never`";
+    ExpiryInvalid "SR-SECRET-EXPIRY-INVALID" Invalid "the time of expiry is not within its bounds" "give a time that is to come, at most 36,500 days from now, such as 12h, 30d or 2030-01-31T12:00:00Z, or `never`";
     TryRejected "SR-SECRET-TRY-REJECTED" Denied "every version that was offered was rejected" "see what the other side knows; list the versions with `strongroom secret versions`, and go back to one with `strongroom secret promote --stage previous`";
     TryStopped "SR-SECRET-TRY-STOPPED" Unavailable "the check ended before it could tell whether the value is right" "make sure that the other side can be reached, and try again";
     SecretConflict "SR-SECRET-CONFLICT" Conflict "the secret changed since it was read" "read it again and retry with its present version";
@@ -90,7 +90,7 @@ codes! {
     TenantNotFound "SR-TENANT-NOT-FOUND" Absent "no such tenant" "check the name with `strongroom tenant list`";
     TenantExists "SR-TENANT-EXISTS" Conflict "a tenant of this name exists, or did" "choose another name; names are never used twice";
     TenantClosed "SR-TENANT-CLOSED" Denied "the tenant is closed" "a closed tenant cannot be used again; create another";
-    TenantSuspended "SR-TENANT-SUSPENDED" Denied "the tenant is suspended" "an operator must resume it first";
+    TenantSuspended "SR-TENANT-SUSPENDED" Denied "the tenant is suspended" "an operator must resume it first: `strongroom tenant resume NAME`";
     TenantActive "SR-TENANT-ACTIVE" Conflict "the tenant is not suspended" "there is nothing to resume";
     QuotaExceeded "SR-TENANT-QUOTA-EXCEEDED" Limited "a quota of the tenant is used up; nothing was stored" "delete secrets or destroy versions that nobody needs, or ask an operator: `strongroom tenant set NAME --max-secrets N --max-bytes N`";
     RateLimited "SR-TENANT-RATE-LIMITED" Limited "the tenant is asked for more than its quota allows; nothing was done" "wait, then try again more slowly; a day's audit lines begin anew at 00:00 UTC; an operator can allow more: `strongroom tenant set NAME --max-rate N --max-audit-bytes N`";

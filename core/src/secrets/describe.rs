@@ -1,6 +1,6 @@
 //! Describing a secret: all that is known of it but its values.
 
-use super::{Meta, Revision, Secrets, Settings, Version, VersionLimit, find, get::stored_version};
+use super::{Meta, Revision, Secrets, Settings, Version, VersionLimit, VersionState, find, get::stored_version};
 use crate::{
     Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind, room::Step,
     store::SecretRow,
@@ -37,6 +37,10 @@ pub struct Described {
     pub updated_at: Timestamp,
     /// When its current version was put.
     pub current_since: Timestamp,
+    /// Whether its current version can be read, and if not, why.
+    pub current_state: VersionState,
+    /// Until when its current version may be read, if that ends.
+    pub current_expires_at: Option<Timestamp>,
     /// Of a certificate, when its current version ends.
     pub not_after: Option<Timestamp>,
     /// When its current version is due for rotation, if it ever is: after the interval, and of a certificate before its
@@ -78,6 +82,8 @@ impl Secrets {
             created_at: Timestamp(row.created_at),
             updated_at: Timestamp(row.updated_at),
             current_since: due.since,
+            current_state: due.state,
+            current_expires_at: due.expires_at,
             not_after: meta.not_after(row.current),
             rotate_by: due.rotate_by,
             meta,
@@ -86,14 +92,22 @@ impl Secrets {
     }
 }
 
-/// Since when a version is there, and until when it is good.
+/// Since when a version is there, what it is now, and until when it is good.
 pub(super) struct Due {
     pub(super) since: Timestamp,
+    state: VersionState,
+    expires_at: Option<Timestamp>,
     pub(super) rotate_by: Option<Timestamp>,
 }
 
 /// When the current version of a secret whose row was checked is due for rotation.
 pub(super) fn due(step: &mut Step<'_>, row: &SecretRow, meta: &Meta) -> Result<Due> {
-    let since = Timestamp(stored_version(step, row, row.current)?.created_at);
-    Ok(Due { since, rotate_by: meta.rotate_by(row.current, since) })
+    let stored = stored_version(step, row, row.current)?;
+    let since = Timestamp(stored.created_at);
+    Ok(Due {
+        since,
+        state: VersionState::now(&stored, step.now)?,
+        expires_at: stored.expires_at.map(Timestamp),
+        rotate_by: meta.rotate_by(row.current, since),
+    })
 }

@@ -74,7 +74,7 @@ use crate::{
     keys::{IndexHash, IndexKind, TenantKeys},
     room::{Room, Step, Target},
     seal::Subject,
-    store::{FolderRow, SecretRow},
+    store::{FolderRow, SecretRow, VersionRow},
 };
 
 /// Number of a version of a secret: 1, 2, … Version 0 stands for "there is none yet".
@@ -123,6 +123,14 @@ impl VersionState {
             Self::Deleted => 3,
             Self::Destroyed => 4,
             Self::Expired => 5,
+        }
+    }
+
+    /// The state of a version whose row was checked, at this time: its time may be over before a line says so.
+    fn now(stored: &VersionRow, now: Timestamp) -> Result<Self> {
+        match Self::from_number(stored.state)? {
+            Self::Enabled if expired(stored.expires_at, now) => Ok(Self::Expired),
+            state => Ok(state),
         }
     }
 

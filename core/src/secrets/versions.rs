@@ -1,6 +1,6 @@
 //! The versions of a secret, without their values.
 
-use super::{Meta, Secrets, Settings, Stage, Version, VersionLimit, VersionState, expired, find, mismatch};
+use super::{Meta, Secrets, Settings, Stage, Version, VersionLimit, VersionState, find, mismatch};
 use crate::{Code, Error, Result, SecretPath, audit::Receipt, clock::Timestamp, keys::PseudonymKind};
 
 /// One version, without its value.
@@ -60,11 +60,7 @@ impl Secrets {
                     }
                     versions.push(VersionInfo {
                         version: Version(stored.version),
-                        state: match VersionState::from_number(stored.state)? {
-                            // A line is to say so within seconds.
-                            VersionState::Enabled if expired(stored.expires_at, step.now) => VersionState::Expired,
-                            state => state,
-                        },
+                        state: VersionState::now(&stored, step.now)?,
                         is_current: stored.version == row.current,
                         stage: Stage::of(stored.version, &row),
                         created_at: Timestamp(stored.created_at),
