@@ -7,6 +7,7 @@ mod attributes;
 mod bad_input;
 mod expiry;
 mod generate;
+mod guide;
 mod history;
 mod interrupted;
 mod leaks;
