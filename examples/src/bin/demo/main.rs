@@ -15,6 +15,8 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -59,7 +61,9 @@ fn play() -> Result<bool> {
     let root = beginning(&mut stage, &device)?;
     let import_took = secrets(&mut stage, &shop)?;
     read_by_a_program(&mut stage, &beside("first-steps"), shop.len())?;
+    life(&mut stage)?;
     walls(&mut stage)?;
+    quota(&mut stage)?;
     evidence(&mut stage, &root)?;
     stolen(&mut stage, &shop)?;
     stage.heading(
@@ -171,6 +175,62 @@ fn read_by_a_program(stage: &mut Stage, program: &Path, count: usize) -> Result<
     let last = found.stdout.lines().last().unwrap_or_default().to_owned();
     let as_expected = found.exit == 0 && last.starts_with(&format!("{count} secrets, "));
     stage.judge("ok", "first-steps", if as_expected { Ok(last) } else { Err(first_line(&found.stderr)) });
+    Ok(())
+}
+
+/// A password that nobody has seen, rotated without an outage, used, and over when its time is.
+fn life(stage: &mut Stage) -> Result<()> {
+    stage.heading(
+        "A life",
+        "Made where it is stored, rotated while the other side still knows the old value, used, over; the log tells it.",
+    );
+    let generate = "strongroom generate password db/admin --type database-password --owner payments --tenant acme";
+    stage.step(generate, b"", 0, |answer| Ok(answer.note()))?;
+    let pending = "echo the-next-one | strongroom secret put db/admin --stage pending --tenant acme";
+    stage.step(pending, b"the-next-one\n", 0, |answer| Ok(answer.note()))?;
+    stage.step("strongroom secret get db/admin --stage pending --tenant acme", b"", 0, |answer| {
+        expect_value(answer, "the-next-one")
+    })?;
+    stage.step("strongroom secret promote db/admin --tenant acme", b"", 0, |answer| Ok(answer.note()))?;
+    // What knows the old password only: it has 24 characters, and the new one 12.
+    let attempt = "strongroom secret try db/admin --tenant acme -- grep -qE '^.{24}$'";
+    stage.step(attempt, b"", 0, |answer| expect(answer.note(), "version 1 was accepted, the previous one"))?;
+    let search = "strongroom secret search --type database-password --due-within 31d --tenant acme";
+    stage.step(search, b"", 0, |answer| {
+        let found: Vec<_> = answer.stdout.lines().skip(1).flat_map(str::split_whitespace).collect();
+        expect(found.join("  "), "db/admin  database-password  ")
+    })?;
+
+    fs::write(stage.path("app.toml.in"), "password = {{ secret \"db/admin\" | json }}")?;
+    stage.typed("echo 'password = {{ secret \"db/admin\" | json }}' > app.toml.in");
+    stage.step("strongroom render app.toml.in --tenant acme", b"", 0, |answer| {
+        expect(answer.stdout.clone(), "password = \"the-next-one\"")
+    })?;
+    let put = "echo for-a-second | strongroom secret put deploy/token --version-ttl 1s --tenant acme";
+    stage.step(put, b"for-a-second\n", 0, |answer| Ok(answer.note()))?;
+    thread::sleep(Duration::from_millis(1_100));
+    let get = "strongroom secret get deploy/token --tenant acme";
+    stage.step(get, b"", 3, |answer| expect(answer.error(), "SR-SECRET-VERSION-EXPIRED"))?;
+    stage.step("strongroom secret history db/admin --oldest-first --tenant acme", b"", 0, |answer| {
+        let events = answer.stdout.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+        let told = events.collect::<Vec<_>>().join(" ");
+        let want = "created activated created accessed activated rotated deprecated accessed accessed";
+        if told == want { Ok(told) } else { Err(format!("{told}, and not {want}")) }
+    })?;
+    Ok(())
+}
+
+/// As it is, if it has this in it.
+fn expect(text: String, part: &str) -> std::result::Result<String, String> {
+    if text.contains(part) { Ok(text) } else { Err(format!("no {part:?} in {text:?}")) }
+}
+
+/// What a tenant may use.
+fn quota(stage: &mut Stage) -> Result<()> {
+    stage.heading("A quota", "Compared where it is stored: exact, over all processes.");
+    stage.step("strongroom tenant set globex --max-secrets 1", b"", 0, |answer| Ok(answer.note()))?;
+    let put = "echo one-too-many | strongroom secret put prod/mail/other --tenant globex";
+    stage.step(put, b"one-too-many\n", 7, |answer| expect(answer.error(), "SR-TENANT-QUOTA-EXCEEDED"))?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ struct Loot {
     target: Vec<u8>,
     /// Some other secret of acme in the same folder.
     other: Vec<u8>,
-    /// A secret of acme in another folder.
+    /// A secret of acme in another folder: the newest, which is in `staging/db`.
     elsewhere: Vec<u8>,
 }
 
@@ -170,11 +170,14 @@ fn attempt_is_seen(stage: &mut Stage, what: &str, typed: &str, code: &str) -> Re
 impl Loot {
     fn find(thief: &Connection) -> rusqlite::Result<Self> {
         let (acme, target, folder): (i64, Vec<u8>, Vec<u8>) =
-            thief.query_row("SELECT tenant, id, parent_hash FROM secrets WHERE latest = 2", [], |row| {
+            thief.query_row("SELECT tenant, id, parent_hash FROM secrets WHERE latest = 2 ORDER BY id", [], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let another = |condition: &str| {
-            let sql = format!("SELECT id FROM secrets WHERE tenant = ?1 AND id <> ?2 AND parent_hash {condition} ?3");
+            // Ids are in the order of time: the last one.
+            let sql = format!(
+                "SELECT id FROM secrets WHERE tenant = ?1 AND id <> ?2 AND parent_hash {condition} ?3 ORDER BY id DESC"
+            );
             thief.query_row(&sql, params![acme, target, folder], |row| row.get(0))
         };
         let globex = thief.query_row("SELECT tenant FROM secrets WHERE tenant <> ?1", [acme], |row| row.get(0))?;
