@@ -187,6 +187,36 @@ mod tests {
     use super::*;
     use crate::Code;
 
+    /// The guide has them all in one table: each row with its numbers, in this order.
+    #[test]
+    fn the_guide_states_these_limits() {
+        let guide = include_str!("../../docs/secrets.md");
+        let table = guide.split("## Limits").nth(1).expect("a table").replace(',', "");
+        for (row, numbers) in [
+            ("a value", &[VALUE_BYTES_MAX][..]),
+            ("a path", &[PATH_BYTES_MAX, PATH_SEGMENTS_MAX]),
+            ("entries directly in a folder", &[FOLDER_ENTRIES_MAX]),
+            ("versions that a secret keeps", &[VERSIONS_DEFAULT as usize, 1, VERSIONS_MAX as usize]),
+            ("versions in one `delete`", &[VERSIONS_AT_ONCE_MAX]),
+            ("a time to live", &[EXPIRY_SECONDS_MAX as usize / 86_400]),
+            ("an interval of rotation", &[ROTATION_SECONDS_MIN as usize / 60, ROTATION_DAYS_MAX as usize]),
+            ("a description; an owner", &[DESCRIPTION_BYTES_MAX, OWNER_BYTES_MAX]),
+            ("labels", &[LABELS_MAX, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX]),
+            ("a page", &[PAGE_ENTRIES_MAX]),
+            ("an import", &[IMPORT_ENTRIES_MAX, IMPORT_BYTES_MAX >> 20, IMPORT_YAML_BYTES_MAX >> 20]),
+            ("a template", &[TEMPLATE_BYTES_MAX >> 20, TEMPLATE_PLACEHOLDERS_MAX, RENDERED_BYTES_MAX >> 20]),
+            ("a generated password", &[GENERATED_CHARACTERS_MIN, GENERATED_CHARACTERS_MAX]),
+            ("a lease", &[LEASE_READS_MAX as usize, LEASE_SECONDS_MAX as usize / 3_600, 1, LEASED_SECRETS_MAX]),
+            ("a tenant's quotas", &[QUOTA_SECRETS_MAX as usize, 1, QUOTA_RATE_MAX as usize]),
+        ] {
+            let found = table.lines().find(|line| line.starts_with(&format!("| {row}"))).unwrap_or_default();
+            let mut said = found.split(|c: char| !c.is_ascii_digit());
+            for number in numbers {
+                assert!(said.any(|word| word == number.to_string()), "{row}: {number} in {found:?}");
+            }
+        }
+    }
+
     /// The remedies tell users the numbers; they must not drift apart.
     #[test]
     fn the_remedies_state_these_limits() {

@@ -6,7 +6,7 @@ use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
     Code, Delete, Event, EventKind, Folder, Get, History, Import, ImportEntry, LeaseLimits, Move, Promote, Put,
-    SecretPath, SecretValue, Secrets, Strongroom, To, Verdict, Version, VersionLimit,
+    SecretPath, SecretValue, Secrets, Strongroom, To, Update, Verdict, Version, VersionLimit,
 };
 
 use EventKind::{Accessed, Activated, Created, Deprecated, Purged, Revoked, Rotated};
@@ -166,6 +166,22 @@ fn a_copy_begins_a_life_and_a_move_goes_on_with_one_elsewhere() {
     ] {
         assert_eq!(told(&pages(&secrets, path, &History::new().oldest_first(), 3)), want, "{path}");
     }
+}
+
+#[test]
+fn an_update_is_an_event_only_if_its_limit_removes_versions() {
+    let (_place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    for _ in 0..3 {
+        put(&secrets, "a", Put::default());
+    }
+    let update = |update: Update| block_on(secrets.update(&at("a"), update)).unwrap();
+    update(Update::default().owner("web".parse().unwrap()));
+    update(Update::default().max_versions(VersionLimit::new(3).unwrap()));
+    update(Update::default().max_versions(VersionLimit::new(1).unwrap()));
+    let purged = pages(&secrets, "a", &History::new().kinds(&[Purged]), 10);
+    assert_eq!(told(&purged), [(Purged, None, Some(2))]);
+    assert_eq!(purged[0].act, "secret.update");
 }
 
 /// Reads, reads under leases, open leases, folder leases, refused, changes.

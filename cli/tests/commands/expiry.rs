@@ -32,6 +32,11 @@ fn a_version_and_a_secret_expire_and_get_more_time() {
     );
     let show = place.json(&["secret", "show", "b"]);
     assert_eq!((&show["expired"], &show["enabled"]), (&true.into(), &true.into()));
+    let show = place.json(&["secret", "show", "a"]);
+    assert_eq!((&show["current_state"], &show["expired"]), (&"expired".into(), &false.into()));
+    assert!(
+        place.ok(&["secret", "show", "a"]).lines().any(|line| line.contains("current ") && line.ends_with(", expired"))
+    );
     assert!(place.ok(&["secret", "show", "b"]).contains("expired"));
 
     let extended = place.run(&["secret", "extend", "a", "--version", "2", "--ttl", "1h"]);

@@ -95,6 +95,7 @@ pub(super) const EVENTS: &[(&str, &[EventKind])] = {
         ("secret.copy", &[Created, Activated]),
         ("secret.move", &[Activated]),
         ("secret.move-from", &[Revoked]),
+        ("secret.update", &[Purged]),
         ("secret.get", &[Accessed]),
         ("secret.try", &[Accessed]),
         ("secret.lease", &[Accessed]),
@@ -268,7 +269,7 @@ fn facts(line: &Line<'_>) -> Vec<Fact> {
         "secret.lease" | "secret.try" => line.ph == Phase::Intent,
         _ => true,
     };
-    let is_put = matches!(line.act, "secret.put" | "secret.patch" | "secret.put-pending");
+    let may_remove = matches!(line.act, "secret.put" | "secret.patch" | "secret.put-pending" | "secret.update");
     kinds
         .iter()
         .filter_map(|kind| match kind {
@@ -278,7 +279,7 @@ fn facts(line: &Line<'_>) -> Vec<Fact> {
             kind if *kind != Accessed && line.row.is_none() => None,
             Accessed => Some((*kind, version, line.n.filter(|_| line.ph == Phase::Intent))),
             // By the secret's version limit.
-            Purged if is_put => line.n.map(|removed| (*kind, None, Some(removed))),
+            Purged if may_remove => line.n.map(|removed| (*kind, None, Some(removed))),
             Purged if line.act == "secret.delete" => Some((*kind, None, None)),
             kind => Some((*kind, version, None)),
         })
