@@ -6,7 +6,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde::Serialize;
 use strongroom::{Code, Error};
 
-use crate::output::{self, Format};
+use crate::{
+    output::{self, Format},
+    words,
+};
 
 /// Exit code after a panic: that of an internal error.
 pub(crate) const PANICKED: u8 = 1;
@@ -118,6 +121,14 @@ pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
     let wants_json = given.iter().any(|arg| arg == "-ojson" || arg == "--output=json")
         || given.windows(2).any(|pair| (pair[0] == "-o" || pair[0] == "--output") && pair[1] == "json");
+    // A noun alone asks what can be done with it.
+    if let (ErrorKind::MissingSubcommand, Some(ContextValue::String(noun)), false) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand), wants_json)
+        && let Some(help) = words::help_of(noun)
+    {
+        output::to_stderr(help.trim_end());
+        return USAGE.into();
+    }
     let stray = matches!(error.kind(), ErrorKind::UnknownArgument)
         && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if !arg.starts_with('-'));
     let too_many = "an argument too many; values come from a pipe or a file, and a command goes after `--`";

@@ -30,6 +30,18 @@ pub(crate) fn command() -> Command {
     })
 }
 
+/// What `--help` says, briefly, of a command such as `strongroom secret`.
+pub(crate) fn help_of(name: &str) -> Option<String> {
+    let mut command = command();
+    // Builds the names and the global options of what is below.
+    command.build();
+    let mut found = &mut command;
+    for word in name.split(' ').skip(1) {
+        found = found.find_subcommand_mut(word)?;
+    }
+    Some(found.render_help().ansi().to_string())
+}
+
 /// The words under their groups, each with its first line.
 fn in_groups(noun: &Command, groups: &[(&str, &[&str])]) -> String {
     let (heading, word) = (Style::new().bold().underline(), Style::new().bold());

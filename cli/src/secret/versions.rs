@@ -84,7 +84,7 @@ fn text(path: &SecretPath, found: &Versions) -> String {
         let _ = writeln!(text, "  {name}={value}");
     }
     let _ = writeln!(text, "  keeps {}", output::count(found.max_versions.versions(), "version"));
-    let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", "EXPIRES", ""]);
+    let mut table = Table::with_heading(&["VERSION", "STATE", "CREATED", "EXPIRES", "STAGE"]);
     for info in &found.versions {
         let stage = info.stage.map_or("", Stage::as_str);
         table.row([
