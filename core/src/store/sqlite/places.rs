@@ -1,8 +1,8 @@
 //! Where the versions of busy secrets are, so that a put beyond a secret's limit finds the oldest without a walk.
 //!
 //! A version knows where the one before it is, and the oldest is at the end of that way. What is remembered here spares the way, and
-//! is only ever believed as far as the rows themselves agree: who deletes by it names place, secret and version, and walks
-//! if one of them is not there. So another process can make it useless, not harmful. A transaction that was undone makes it be
+//! is only ever believed as far as the rows themselves agree: who deletes by it names place, secret, version and length, and
+//! walks if one of them is not there. So another process can make it useless, not harmful. A transaction that was undone makes it be
 //! forgotten.
 
 use std::{
@@ -20,8 +20,13 @@ const SECRETS_MAX: usize = 8_192;
 /// Versions of one secret that are remembered; a secret that keeps more is walked.
 const VERSIONS_MAX: usize = 64;
 
-/// A version's number and its place.
-pub(super) type Placed = (i64, i64);
+/// A version, its place, and how many bytes its value has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) version: i64,
+    pub(super) seq: i64,
+    pub(super) bytes: i64,
+}
 
 /// The places of versions, by secret, the oldest first, without a gap.
 #[derive(Debug, Default)]
@@ -63,11 +68,11 @@ impl Places {
     }
 
     /// A version was added. If it is not the next of those that are known, none is known any more.
-    pub(super) fn added(&self, secret: &ObjectId, version: i64, place: i64) {
+    pub(super) fn added(&self, secret: &ObjectId, placed: Placed) {
         let mut secrets = self.lock();
         let Some(versions) = secrets.get_mut(secret) else { return };
-        if versions.len() < VERSIONS_MAX && versions.back().is_some_and(|(last, _)| last + 1 == version) {
-            versions.push_back((version, place));
+        if versions.len() < VERSIONS_MAX && versions.back().is_some_and(|last| last.version + 1 == placed.version) {
+            versions.push_back(placed);
         } else {
             secrets.remove(secret);
         }
@@ -77,7 +82,7 @@ impl Places {
     pub(super) fn take_below(&self, secret: &ObjectId, oldest: i64) -> Option<Vec<Placed>> {
         let mut secrets = self.lock();
         let versions = secrets.get_mut(secret)?;
-        let count = versions.iter().take_while(|(version, _)| *version < oldest).count();
+        let count = versions.iter().take_while(|placed| placed.version < oldest).count();
         Some(versions.drain(..count).collect())
     }
 
@@ -90,6 +95,10 @@ impl Places {
 mod tests {
     use super::*;
 
+    fn placed(version: i64) -> Placed {
+        Placed { version, seq: 10 * version, bytes: 100 + version }
+    }
+
     fn secret(n: u8) -> ObjectId {
         ObjectId::from_bytes([n; 16])
     }
@@ -97,21 +106,21 @@ mod tests {
     #[test]
     fn what_is_known_is_known_without_a_gap_or_not_at_all() {
         let places = Places::default();
-        places.added(&secret(1), 4, 40);
+        places.added(&secret(1), placed(4));
         assert_eq!(places.take_below(&secret(1), 9), None, "never walked");
-        places.remember(secret(1), VecDeque::from([(2, 20), (3, 30)]));
-        places.added(&secret(1), 4, 40);
-        assert_eq!(places.take_below(&secret(1), 4), Some(vec![(2, 20), (3, 30)]));
-        places.added(&secret(1), 6, 60);
+        places.remember(secret(1), VecDeque::from([placed(2), placed(3)]));
+        places.added(&secret(1), placed(4));
+        assert_eq!(places.take_below(&secret(1), 4), Some(vec![placed(2), placed(3)]));
+        places.added(&secret(1), placed(6));
         assert_eq!(places.take_below(&secret(1), 9), None, "somebody else has added one");
     }
 
     #[test]
     fn what_a_transaction_learned_that_was_undone_is_forgotten() {
         let places = Places::default();
-        for (commits, known) in [(true, Some(vec![(1, 10)])), (false, None)] {
+        for (commits, known) in [(true, Some(vec![placed(1)])), (false, None)] {
             places.begin();
-            places.remember(secret(1), VecDeque::from([(1, 10)]));
+            places.remember(secret(1), VecDeque::from([placed(1)]));
             if commits {
                 places.committed();
             }
@@ -124,9 +133,9 @@ mod tests {
     #[test]
     fn it_is_bounded() {
         let places = Places::default();
-        let many: VecDeque<Placed> = (1..=64).map(|n| (n, n)).collect();
+        let many: VecDeque<Placed> = (1..=64).map(placed).collect();
         places.remember(secret(1), many.clone());
-        places.added(&secret(1), 65, 65);
+        places.added(&secret(1), placed(65));
         assert_eq!(places.take_below(&secret(1), 9), None);
         for n in 0..=SECRETS_MAX {
             let mut id = [0; 16];
