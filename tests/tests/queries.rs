@@ -373,7 +373,7 @@ fn statistics_are_the_counts_of_the_lines() {
             entry.time < end
                 && (by == StatsBy::Actor || entry.object_type.as_deref() == Some("secret"))
                 && match format!("{query:?}") {
-                    text if text.contains("Some(\"secret.get\")") => entry.act == "secret.get" && !entry.ok,
+                    text if text.contains("[\"secret.get\"]") => entry.act == "secret.get" && !entry.ok,
                     text if text.contains("key-3") => entry.object.as_deref() == Some("prod/app-0/key-3"),
                     _ => true,
                 }
