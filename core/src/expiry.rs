@@ -101,6 +101,14 @@ fn run(expirer: &Expirer, room: &Weak<Room>) {
     }
 }
 
+/// Looks once in this thread, and from now on in no other.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn look_here(room: &Arc<Room>) {
+    room.expirer.close();
+    let mut failed = Failed::default();
+    while look(room, &mut failed) {}
+}
+
 /// Records what is due, a bounded number. Whether there may be more.
 fn look(room: &Arc<Room>, failed: &mut Failed) -> bool {
     failed.looks += 1;

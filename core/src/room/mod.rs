@@ -123,6 +123,13 @@ impl Strongroom {
         &self.room.root_key
     }
 
+    /// Looks for what has expired, in this thread, and lets nobody else of this process do so any more: for tests that
+    /// say when that is. Blocks.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn look_for_expired(&self) {
+        crate::expiry::look_here(&self.room);
+    }
+
     /// Finishes what is under way, closes the signing epoch in the log, wipes all keys and ends the
     /// threads. Blocks for as long as a commit takes. Handles that are still around then fail with `Closed`.
     ///

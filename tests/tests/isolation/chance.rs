@@ -22,6 +22,13 @@ impl Chance {
         all[self.below(all.len())]
     }
 
+    /// Puts them into any order.
+    pub(crate) fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            all.swap(last, self.below(last + 1));
+        }
+    }
+
     /// A stream of its own.
     pub(crate) fn another(&mut self) -> Self {
         Self(self.0 ^ (self.below(usize::MAX >> 1) as u64) << 7)

@@ -9,8 +9,9 @@ use std::{
 
 use pollster::block_on;
 use strongroom::{
-    ActingTenant, After, Delete, Error, Folder, Generate, Get, Import, ImportEntry, KeyAlgorithm, KeyDevice,
-    LeaseLimits, OpenOptions, Patch, Promote, Put, Query, SecretPath, SecretValue, Stage, Strongroom, Update, Version,
+    ActingTenant, After, Delete, Error, Expiry, Folder, Generate, Get, History, Import, ImportEntry, KeyAlgorithm,
+    KeyDevice, Labels, LeaseLimits, Move, OpenOptions, Patch, Promote, Put, Query, Search, SecretPath, SecretValue,
+    Stage, Strongroom, To, Update, Verdict, Version,
     device::{BoxFuture, DeviceError, DeviceIdentity, Health, Prk, RootVersion, Signature},
     store::{Maintenance, SqliteStore, Store},
     testing::watched::{Seen, WatchedStore},
@@ -87,6 +88,23 @@ calls! { CALLS
     "secret.delete-version" |tenant, at| tenant.secrets().delete_versions(&path(at), &[Version(1)]).await?.changed.len();
     "secret.undelete" |tenant, at| tenant.secrets().undelete_versions(&path(at), &[Version(1)]).await?.changed.len();
     "secret.destroy" |tenant, at| tenant.secrets().destroy_versions(&path(at), &[Version(1)]).await?.changed.len();
+    "secret.enable-version" |tenant, at| tenant.secrets().enable_versions(&path(at), &[Version(1)]).await?.changed.len();
+    "secret.disable-version" |tenant, at| tenant.secrets().disable_versions(&path(at), &[Version(1)]).await?.changed.len();
+    "secret.extend-version" |tenant, at| one(&tenant.secrets().extend_version(&path(at), Version(1), Expiry::Never).await?);
+    "secret.enable" |tenant, at| one(&tenant.secrets().enable(&path(at)).await?);
+    "secret.disable" |tenant, at| one(&tenant.secrets().disable(&path(at)).await?);
+    "secret.archive" |tenant, at| one(&tenant.secrets().archive(&path(at)).await?);
+    "secret.unarchive" |tenant, at| one(&tenant.secrets().unarchive(&path(at)).await?);
+    "secret.try" |tenant, at| one(&tenant.secrets().try_current(&path(at), |_, _| Verdict::Accept(())).await?);
+    "secret.copy" |tenant, at| one(&tenant.secrets().copy(&path(at), To(&path("copied")), Get::current()).await?);
+    "secret.move" |tenant, at| one(&tenant.secrets().rename(&path(at), To(&path("moved")), Move::default()).await?);
+    "secret.history" |tenant, at| tenant.secrets().history(&path(at), &History::new(), 1).await?.events.len();
+    "secret.usage" |tenant, at| usize::try_from(tenant.secrets().usage(&path(at)).await?.reads).unwrap();
+    "secret.search" |tenant, at| tenant.secrets().search(&Search::below(folder(at)), After::start(), 10).await?.secrets.len();
+    "secret.search" |tenant, at| {
+        let search = Search::default().owner(at.parse()?).labels(Labels::parse([("at", &*at.replace('/', "-"))])?);
+        tenant.secrets().search(&search, After::start(), 10).await?.secrets.len()
+    };
     "secret.render" |tenant, at| {
         let template = format!("{{{{ secret \"{at}\" }}}}");
         tenant.secrets().render(&Arc::new(Template::parse(template.as_bytes())?)).await?.secrets.len()
@@ -94,6 +112,13 @@ calls! { CALLS
     "secret.list" |tenant, at| tenant.secrets().list(&folder(at), After::start(), 10).await?.entries.len();
     "secret.export" |tenant, at| tenant.secrets().export(&folder(at)).await?.secrets.len();
     "audit.query" |tenant, at| tenant.audit().query(&Query::new().secret(path(at)).act("no.act"), None, 10).await?.entries.len();
+    // To a path that is another's, or nobody's: there it goes, and back.
+    "secret.copy" |tenant, at| one(&tenant.secrets().copy(&path("mine"), To(&path(at)), Get::current()).await?);
+    "secret.delete" |tenant, at| one(&tenant.secrets().delete(&path(at), Delete::default()).await?.version);
+    "secret.move" |tenant, at| {
+        tenant.secrets().rename(&path("mine"), To(&path(at)), Move::default()).await?;
+        one(&tenant.secrets().rename(&path(at), To(&path("mine")), Move::default()).await?)
+    };
     // What makes something, makes it: at both paths alike.
     "secret.put" |tenant, at| one(&tenant.secrets().put(&path(at), value(), Put::default()).await?.version);
     "secret.delete" |tenant, at| one(&tenant.secrets().delete(&path(at), Delete::default()).await?.version);
@@ -162,7 +187,9 @@ fn what_is_another_tenants_looks_like_what_is_nobodys() {
     // Of the same length, in folders of the same length.
     let (foreign, absent) = ("theirs/db/key", "nobody/db/key");
     for _ in 0..2 {
-        block_on(beta.secrets().put(&path(foreign), value(), Put::default())).unwrap();
+        let labels = Labels::parse([("at", &*foreign.replace('/', "-"))]).unwrap();
+        let said = Put::default().owner(foreign.parse().unwrap()).labels(labels);
+        block_on(beta.secrets().put(&path(foreign), value(), said)).unwrap();
     }
     for at in ["theirs/more", "theirs/more/here"] {
         block_on(beta.secrets().put(&path(at), value(), Put::default())).unwrap();

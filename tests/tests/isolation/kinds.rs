@@ -1,6 +1,6 @@
 //! All kinds of calls, in a table: one more operation of a tenant is one more row, or has its reason below.
 
-use crate::{log, model::State, secrets, tenants, turn::Turn};
+use crate::{life, log, looks, model::State, secrets, tenants, turn::Turn};
 
 /// One kind of call.
 pub(crate) struct Kind {
@@ -30,6 +30,8 @@ kinds! {
     "secret.delete-version" secrets::delete_versions, 4 of Active;
     "secret.undelete" secrets::undelete_versions, 3 of Active;
     "secret.destroy" secrets::destroy_versions, 3 of Active;
+    "secret.enable-version" secrets::enable_versions, 3 of Active;
+    "secret.disable-version" secrets::disable_versions, 3 of Active;
     "secret.versions" secrets::versions, 4 of Active;
     "secret.describe" secrets::describe, 3 of Active;
     "secret.update" secrets::update, 4 of Active;
@@ -40,6 +42,17 @@ kinds! {
     "secret.render" secrets::render, 4 of Active;
     "secret.lease" secrets::lease, 3 of Active;
     "secret.lease" secrets::lease_folder, 3 of Active;
+    "secret.try" life::try_current, 4 of Active;
+    "secret.enable" life::enable, 4 of Active;
+    "secret.disable" life::disable, 3 of Active;
+    "secret.archive" life::archive, 3 of Active;
+    "secret.unarchive" life::unarchive, 4 of Active;
+    "secret.extend-version" life::extend, 4 of Active;
+    "secret.copy" life::copy, 4 of Active;
+    "secret.move" life::rename, 4 of Active;
+    "secret.search" looks::search, 4 of Active;
+    "secret.history" looks::history, 4 of Active;
+    "secret.usage" looks::usage, 3 of Active;
     "audit.show" log::show, 4 of Active;
     "audit.query" log::query, 4 of Active;
     "audit.stats" log::stats, 3 of Active;

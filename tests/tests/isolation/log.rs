@@ -7,12 +7,12 @@ use strongroom::{AuditEntry, Code, Query, StatsBy, Timestamp, limits, store::Ord
 use strongroom_log::Completeness;
 
 use crate::{
-    model::{Line, Object},
-    turn::{Told, Turn},
+    model::{Line, Object, Told, told},
+    turn::Turn,
 };
 
 fn own(act: &'static str) -> Vec<Told> {
-    vec![(act, Object::None, false)]
+    vec![told(act, Object::None)]
 }
 
 /// A line as it is shown: position, act, code, actor, object, whether it is an intent.
@@ -124,9 +124,7 @@ pub(crate) fn watch(turn: &mut Turn<'_>) -> bool {
         turn.see(&format!("{given:?}"));
         let mut lines = turn.model.lines.clone();
         let from = if kind >= 4 { 0 } else { lines.len() };
-        let line =
-            Line { act: "audit.watch", code: "ok", actor: turn.actor.clone(), object: Object::None, intent: false };
-        lines.push(line);
+        lines.push(told("audit.watch", Object::None).by(&turn.actor, "ok"));
         let expected = lines.iter().enumerate().skip(from).take(limits::PAGE_ENTRIES_MAX);
         assert_eq!(shown(&given), expected.map(|(seq, line)| as_shown(turn, seq, line)).collect::<Vec<_>>());
         own("audit.watch")
@@ -141,7 +139,7 @@ pub(crate) fn verify(turn: &mut Turn<'_>) -> bool {
         assert_eq!((got.report.completeness, got.report.logs), (Completeness::OneLog, 1));
         assert_eq!(got.report.entries, turn.model.lines.len() as u64);
         assert!(got.report.log.unwrap().ends_with(&turn.model.reference));
-        vec![("audit.verify", Object::Unnamed, false)]
+        vec![told("audit.verify", Object::Unnamed)]
     })
 }
 
@@ -154,7 +152,7 @@ pub(crate) fn check_state(turn: &mut Turn<'_>) -> bool {
         let folders = turn.model.secrets.keys().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at]));
         let folders = folders.collect::<std::collections::BTreeSet<_>>().len();
         assert_eq!((got.rows, got.lines), ((secrets + versions + folders) as u64, turn.model.lines.len() as u64));
-        vec![("audit.check-state", Object::Unnamed, false)]
+        vec![told("audit.check-state", Object::Unnamed)]
     })
 }
 
@@ -173,7 +171,7 @@ pub(crate) fn export(turn: &mut Turn<'_>) -> bool {
         assert_eq!((report.logs, report.entries), (1, turn.model.lines.len() as u64 + 1));
         turn.see(&String::from_utf8(bundle).unwrap());
         turn.model.allowed += 1;
-        vec![("audit.export", Object::None, true), ("audit.export", Object::None, false)]
+        vec![told("audit.export", Object::None).begun(), told("audit.export", Object::None)]
     });
     let _ = fs::remove_file(&file);
     done
@@ -189,6 +187,6 @@ pub(crate) fn prove(turn: &mut Turn<'_>) -> bool {
         assert_eq!((line.seq, line.act, line.code), (seq as u64, want.act, want.code));
         assert!(line.log.ends_with(&turn.model.reference));
         turn.see(got.proof.unverified_line());
-        vec![("audit.prove", Object::Unnamed, false)]
+        vec![told("audit.prove", Object::Unnamed)]
     })
 }

@@ -4,28 +4,82 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use strongroom::{
-    After, Code, Delete, Entry, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels, LeaseLimits, Patch, Promote,
-    Put, Revision, Stage, Update, ValueKind, Version, VersionLimit, VersionState, transfer::template::Template,
+    After, Code, Delete, Entry, EventKind, Expiry, Generate, Get, Import, ImportEntry, KeyAlgorithm, Labels,
+    LeaseLimits, Patch, Promote, Put, Revision, SecretType, Stage, Timestamp, Update, ValueKind, Version, VersionLimit,
+    VersionState, transfer::template::Template,
 };
 
 use crate::{
-    model::{Fate, How, Life, Object, Value, Which},
-    turn::{Told, Turn, object, secret_value},
+    model::{Fate, Happened, How, Life, Object, Said, Told, Until, Value, Which, activated, told},
+    turn::{Turn, object, secret_value},
 };
 
-fn secret(whole: &str) -> Object {
+/// Bytes of what is made: a UUID, a private key of Ed25519 as PEM, and its public key.
+const UUID_BYTES: usize = 36;
+const KEY_BYTES: usize = 119;
+const PUBLIC_BYTES: usize = 113;
+
+pub(crate) fn secret(whole: &str) -> Object {
     Object::Secret(whole.to_owned())
 }
 
-fn own(act: &'static str, object: Object) -> Vec<Told> {
-    vec![(act, object, false)]
+pub(crate) fn own(act: &'static str, object: Object) -> Vec<Told> {
+    vec![told(act, object)]
+}
+
+/// The same, with what it means for the secret.
+fn meaning(act: &'static str, object: Object, events: impl Into<Vec<Happened>>) -> Vec<Told> {
+    vec![told(act, object).with(events)]
+}
+
+/// A value was handed out.
+fn accessed(version: u64, count: Option<u64>) -> [Happened; 1] {
+    [(EventKind::Accessed, Some(version), count)]
+}
+
+/// Which version, and how the room is asked for it.
+pub(crate) fn which(turn: &mut Turn<'_>, whole: &str) -> (Which, Get) {
+    match turn.chance.below(6) {
+        0 => (Which::Pending, Get::stage(Stage::Pending)),
+        1 => (Which::Previous, Get::stage(Stage::Previous)),
+        2 => {
+            let number = turn.version(whole);
+            (Which::Number(number), Get::version(Version(number)))
+        }
+        _ => (Which::Current, Get::current()),
+    }
+}
+
+/// Until when, for the room.
+pub(crate) fn expiry(until: Option<u64>) -> Expiry {
+    until.map_or(Expiry::Never, |at| Expiry::At(Timestamp(at)))
+}
+
+/// Something that a secret says about itself, now and then.
+pub(crate) fn said(turn: &mut Turn<'_>) -> Said {
+    let types = [SecretType::Generic, SecretType::ApiKey, SecretType::Token];
+    Said {
+        note: turn.chance.once_in(3).then(|| turn.word()),
+        kind: turn.chance.once_in(4).then(|| types[turn.chance.below(3)]),
+        owner: turn.chance.once_in(4).then(|| turn.word()),
+    }
+}
+
+/// Now and then a time for the whole secret, or none any more.
+fn until(turn: &mut Turn<'_>) -> Until {
+    match turn.chance.below(16) {
+        0 => Some(Some(turn.moment())),
+        1..3 => Some(None),
+        _ => None,
+    }
 }
 
 /// How to put, for the model and for the room.
 fn how(turn: &mut Turn<'_>, whole: &str, pending: bool) -> (How, Put) {
-    let note = turn.chance.once_in(3).then(|| turn.word());
+    let (said, until) = (said(turn), until(turn));
     let limit = turn.chance.once_in(3).then(|| 1 + turn.chance.below(4) as u64);
-    let how = How { expected: turn.expected(whole), limit, note, pending };
+    let version_until = turn.chance.once_in(8).then(|| turn.moment());
+    let how = How { expected: turn.expected(whole), limit, said, version_until, until, pending };
     let mut put = Put::default();
     if let Some(expected) = how.expected {
         put = put.expect(Version(expected));
@@ -33,13 +87,25 @@ fn how(turn: &mut Turn<'_>, whole: &str, pending: bool) -> (How, Put) {
     if let Some(limit) = how.limit {
         put = put.max_versions(VersionLimit::new(limit).unwrap());
     }
-    if let Some(note) = &how.note {
+    if let Some(note) = &how.said.note {
         put = put.description(note.parse().unwrap()).labels(labels(note));
+    }
+    if let Some(kind) = how.said.kind {
+        put = put.secret_type(kind);
+    }
+    if let Some(owner) = &how.said.owner {
+        put = put.owner(owner.parse().unwrap());
+    }
+    if let Some(until) = how.until {
+        put = put.expires(expiry(until));
+    }
+    if how.version_until.is_some() {
+        put = put.version_expires(expiry(how.version_until));
     }
     (how, put)
 }
 
-fn labels(note: &str) -> Labels {
+pub(crate) fn labels(note: &str) -> Labels {
     Labels::parse([("note", note)]).unwrap()
 }
 
@@ -47,10 +113,10 @@ pub(crate) fn put(turn: &mut Turn<'_>) -> bool {
     let (path, whole) = turn.own_path();
     let ((how, put), value) = (how(turn, &whole, false), turn.value());
     let got = block_on(turn.secrets().put(&path, secret_value(&value), put));
-    let want = turn.model.admit().and_then(|()| turn.model.put(&whole, value, &how));
+    let want = turn.model.grow(|model| model.put(&whole, value, &how));
     turn.settle("secret.put", secret(&whole), want, got, |_, want, got| {
-        assert_eq!((got.version.0, got.removed), want);
-        own("secret.put", secret(&whole))
+        assert_eq!((got.version.0, got.removed), (want.version, want.removed));
+        meaning("secret.put", secret(&whole), want.events)
     })
 }
 
@@ -58,27 +124,16 @@ pub(crate) fn put_pending(turn: &mut Turn<'_>) -> bool {
     let (path, whole) = turn.path();
     let ((how, put), value) = (how(turn, &whole, true), turn.value());
     let got = block_on(turn.secrets().put_pending(&path, secret_value(&value), put));
-    let want = turn.model.admit().and_then(|()| turn.model.put(&whole, value, &how));
+    let want = turn.model.grow(|model| model.put(&whole, value, &how));
     turn.settle("secret.put-pending", secret(&whole), want, got, |_, want, got| {
-        assert_eq!((got.version.0, got.removed), want);
-        own("secret.put-pending", secret(&whole))
+        assert_eq!((got.version.0, got.removed), (want.version, want.removed));
+        meaning("secret.put-pending", secret(&whole), want.events)
     })
 }
 
 pub(crate) fn get(turn: &mut Turn<'_>) -> bool {
     let (path, whole) = turn.path();
-    let which = match turn.chance.below(6) {
-        0 => Which::Pending,
-        1 => Which::Previous,
-        2 => Which::Number(turn.version(&whole)),
-        _ => Which::Current,
-    };
-    let get = match which {
-        Which::Current => Get::current(),
-        Which::Pending => Get::stage(Stage::Pending),
-        Which::Previous => Get::stage(Stage::Previous),
-        Which::Number(number) => Get::version(Version(number)),
-    };
+    let (which, get) = which(turn, &whole);
     let got = block_on(turn.secrets().get(&path, get));
     let want = turn.model.get(&whole, which);
     turn.settle("secret.get", secret(&whole), want, got, |turn, (version, value), got| {
@@ -86,7 +141,7 @@ pub(crate) fn get(turn: &mut Turn<'_>) -> bool {
         let current = turn.model.secrets[&whole].current;
         assert_eq!(got.is_current, version == current);
         turn.same(&whole, version, &value, &got.value);
-        own("secret.get", secret(&whole))
+        meaning("secret.get", secret(&whole), accessed(version, None))
     })
 }
 
@@ -99,25 +154,28 @@ pub(crate) fn patch(turn: &mut Turn<'_>) -> bool {
     }
     let change = strongroom::SecretValue::json(format!(r#"{{"a":"{word}"}}"#)).unwrap();
     let got = block_on(turn.secrets().patch(&path, change, options));
-    let want = turn.model.admit().and_then(|()| {
-        let current = turn.model.secret(&whole)?.current;
-        if expected.is_some_and(|expected| expected != current) {
+    let want = turn.model.grow(|model| {
+        let stored = model.secret(&whole)?;
+        stored.demand_readable(model.now)?;
+        if expected.is_some_and(|expected| expected != stored.current) {
             return Err(Code::SecretConflict);
         }
-        match turn.model.get(&whole, Which::Current)?.1 {
-            Value::Known(ValueKind::Json, _) => turn.model.put(&whole, object(&word, "1"), &How::default()),
+        match model.get(&whole, Which::Current)?.1 {
+            Value::Known(ValueKind::Json, _) => model.put(&whole, object(&word, "1"), &How::default()),
             _ => Err(Code::PatchUnsuitable),
         }
     });
     turn.settle("secret.patch", secret(&whole), want, got, |_, want, got| {
-        assert_eq!((got.version.0, got.removed), want);
-        own("secret.patch", secret(&whole))
+        assert_eq!((got.version.0, got.removed), (want.version, want.removed));
+        meaning("secret.patch", secret(&whole), want.events)
     })
 }
 
 pub(crate) fn promote(turn: &mut Turn<'_>) -> bool {
-    let (path, whole) = turn.path();
-    let (mut promote, from) = match turn.chance.once_in(2) {
+    let (path, whole) =
+        turn.path_where(|secret| secret.pending.or(secret.previous).is_some() && secret.demand_alive(0).is_ok());
+    let has_pending = turn.model.secrets.get(&whole).is_some_and(|secret| secret.pending.is_some());
+    let (mut promote, from) = match has_pending != turn.chance.once_in(4) {
         true => (Promote::pending(), Which::Pending),
         false => (Promote::previous(), Which::Previous),
     };
@@ -129,7 +187,7 @@ pub(crate) fn promote(turn: &mut Turn<'_>) -> bool {
     let want = turn.model.admit().and_then(|()| turn.model.promote(&whole, from, expected));
     turn.settle("secret.promote", secret(&whole), want, got, |_, want, got| {
         assert_eq!((got.version.0, got.previous.0), want);
-        own("secret.promote", secret(&whole))
+        meaning("secret.promote", secret(&whole), activated(want.0, want.1))
     })
 }
 
@@ -141,24 +199,48 @@ pub(crate) fn delete(turn: &mut Turn<'_>) -> bool {
     let want = turn.model.admit().and_then(|()| turn.model.delete(&whole, expected));
     turn.settle("secret.delete", secret(&whole), want, got, |_, want, got| {
         assert_eq!(got.version.0, want);
-        own("secret.delete", secret(&whole))
+        meaning("secret.delete", secret(&whole), [(EventKind::Purged, None, None)])
     })
 }
 
 fn change(turn: &mut Turn<'_>, act: &'static str, fate: Fate) -> bool {
-    let (path, whole) = turn.path();
-    let numbers: Vec<u64> = (0..turn.chance.below(4)).map(|_| turn.version(&whole)).collect();
+    let (path, whole) = match fate {
+        Fate::Undelete => turn.path_where(|secret| secret.has(Life::Deleted)),
+        Fate::Enable => turn.path_where(|secret| secret.has(Life::Disabled)),
+        Fate::Delete | Fate::Destroy | Fate::Disable => turn.path(),
+    };
+    let of = match fate {
+        Fate::Undelete => Some(Life::Deleted),
+        Fate::Enable => Some(Life::Disabled),
+        Fate::Delete | Fate::Destroy | Fate::Disable => None,
+    };
+    let mut numbers: Vec<u64> = (0..turn.chance.below(4)).map(|_| turn.version(&whole)).collect();
+    if let (Some(life), Some(secret)) = (of, turn.model.secrets.get(&whole))
+        && !turn.chance.once_in(3)
+    {
+        numbers = secret.versions.iter().filter(|(_, stored)| stored.life == life).map(|(number, _)| *number).collect();
+    }
     let versions: Vec<_> = numbers.iter().copied().map(Version).collect();
     let secrets = turn.secrets();
     let got = match fate {
         Fate::Delete => block_on(secrets.delete_versions(&path, &versions)),
         Fate::Undelete => block_on(secrets.undelete_versions(&path, &versions)),
         Fate::Destroy => block_on(secrets.destroy_versions(&path, &versions)),
+        Fate::Enable => block_on(secrets.enable_versions(&path, &versions)),
+        Fate::Disable => block_on(secrets.disable_versions(&path, &versions)),
+    };
+    let event = match fate {
+        Fate::Delete | Fate::Disable => EventKind::Revoked,
+        Fate::Undelete | Fate::Enable => EventKind::Activated,
+        Fate::Destroy => EventKind::Purged,
     };
     let want = turn.model.admit().and_then(|()| turn.model.change(&whole, &numbers, fate));
     turn.settle(act, secret(&whole), want, got, |_, want, got| {
         assert_eq!(got.changed.iter().map(|version| version.0).collect::<Vec<_>>(), want);
-        vec![(act, secret(&whole), false); want.len().max(1)]
+        if want.is_empty() {
+            return own(act, secret(&whole));
+        }
+        want.into_iter().map(|number| told(act, secret(&whole)).with([(event, Some(number), None)])).collect()
     })
 }
 
@@ -174,6 +256,14 @@ pub(crate) fn destroy_versions(turn: &mut Turn<'_>) -> bool {
     change(turn, "secret.destroy", Fate::Destroy)
 }
 
+pub(crate) fn enable_versions(turn: &mut Turn<'_>) -> bool {
+    change(turn, "secret.enable-version", Fate::Enable)
+}
+
+pub(crate) fn disable_versions(turn: &mut Turn<'_>) -> bool {
+    change(turn, "secret.disable-version", Fate::Disable)
+}
+
 pub(crate) fn versions(turn: &mut Turn<'_>) -> bool {
     let (path, whole) = turn.path();
     let got = block_on(turn.secrets().versions(&path));
@@ -181,11 +271,16 @@ pub(crate) fn versions(turn: &mut Turn<'_>) -> bool {
     turn.settle("secret.versions", secret(&whole), want, got, |_, want, got| {
         let state = |life| match life {
             Life::Enabled => VersionState::Enabled,
+            Life::Disabled => VersionState::Disabled,
+            Life::Expired => VersionState::Expired,
             Life::Deleted => VersionState::Deleted,
             Life::Destroyed => VersionState::Destroyed,
         };
-        let expected: Vec<_> = want.versions.iter().rev().map(|(number, (_, life))| (*number, state(*life))).collect();
-        assert_eq!(got.versions.iter().map(|info| (info.version.0, info.state)).collect::<Vec<_>>(), expected);
+        let expected = want.versions.iter().rev();
+        let expected: Vec<_> =
+            expected.map(|(number, stored)| (*number, state(stored.life), stored.expires_at)).collect();
+        let found = got.versions.iter().map(|info| (info.version.0, info.state, info.expires_at.map(|at| at.0)));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
         let in_stage = |stage| got.versions.iter().find(|info| info.stage == Some(stage)).map(|info| info.version.0);
         assert_eq!(in_stage(Stage::Current), Some(want.current));
         // A version has one stage: that of the first that it is in.
@@ -213,6 +308,9 @@ pub(crate) fn describe(turn: &mut Turn<'_>) -> bool {
         let numbers = (got.latest.0, got.max_versions.versions(), got.revision.0);
         assert_eq!(numbers, (want.latest, want.limit, want.revision));
         assert_eq!(got.meta.description.as_str(), want.note.unwrap_or_default());
+        assert_eq!((got.meta.secret_type, got.meta.owner.as_str()), (want.kind, want.owner.as_str()));
+        assert_eq!((got.is_enabled, got.is_archived), (want.is_enabled, want.is_archived));
+        assert_eq!((got.expires_at.map(|at| at.0), got.is_expired), (want.expires_at, want.has_expired));
         own("secret.describe", secret(&whole))
     })
 }
@@ -232,8 +330,17 @@ pub(crate) fn update(turn: &mut Turn<'_>) -> bool {
     if let Some(limit) = how.limit {
         update = update.max_versions(VersionLimit::new(limit).unwrap());
     }
-    if let Some(note) = &how.note {
+    if let Some(note) = &how.said.note {
         update = update.description(note.parse().unwrap()).labels(labels(note));
+    }
+    if let Some(kind) = how.said.kind {
+        update = update.secret_type(kind);
+    }
+    if let Some(owner) = &how.said.owner {
+        update = update.owner(owner.parse().unwrap());
+    }
+    if let Some(until) = how.until {
+        update = update.expires(expiry(until));
     }
     let got = block_on(turn.secrets().update(&path, update));
     let want = turn.model.admit().and_then(|()| turn.model.update(&whole, &how, revision));
@@ -245,11 +352,14 @@ pub(crate) fn update(turn: &mut Turn<'_>) -> bool {
 
 pub(crate) fn list(turn: &mut Turn<'_>) -> bool {
     let (folder, whole) = turn.folder();
-    let limit = turn.chance.below(6);
+    let (limit, archived) = (turn.chance.below(6), turn.chance.once_in(3));
     let pages = || -> strongroom::Result<(Vec<String>, usize)> {
         let (mut all, mut after, mut pages) = (Vec::new(), After::start(), 0);
         loop {
-            let page = block_on(turn.secrets().list(&folder, after, limit))?;
+            let page = match archived {
+                true => block_on(turn.secrets().list_archived(&folder, after, limit))?,
+                false => block_on(turn.secrets().list(&folder, after, limit))?,
+            };
             pages += 1;
             all.extend(page.entries.iter().map(|entry| match entry {
                 Entry::Folder(folder) => format!("{folder}/"),
@@ -262,12 +372,15 @@ pub(crate) fn list(turn: &mut Turn<'_>) -> bool {
         }
     };
     let got = pages();
-    let want = if limit == 0 { Err(Code::LimitInvalid) } else { Ok(turn.model.entries(&whole, turn.confined_to())) };
+    let want = match limit {
+        0 => Err(Code::LimitInvalid),
+        _ => Ok(turn.model.entries(&whole, turn.confined_to(), archived)),
+    };
     turn.settle("secret.list", Object::Folder(whole.clone()), want, got, |turn, want, (got, pages)| {
         assert_eq!(got, want, "{whole}");
         assert_eq!(pages, want.len().div_ceil(limit).max(1));
         turn.model.allowed += pages as u64 - 1;
-        vec![("secret.list", Object::Folder(whole.clone()), false); pages]
+        (0..pages).map(|_| told("secret.list", Object::Folder(whole.clone()))).collect()
     })
 }
 
@@ -286,7 +399,7 @@ pub(crate) fn export(turn: &mut Turn<'_>) -> bool {
 }
 
 /// The whole path of one below a folder.
-fn under(folder: &str, path: &str) -> String {
+pub(crate) fn under(folder: &str, path: &str) -> String {
     if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") }
 }
 
@@ -304,32 +417,27 @@ pub(crate) fn import(turn: &mut Turn<'_>) -> bool {
     let entries =
         all.iter().map(|(path, _, value)| ImportEntry { path: path.clone(), value: secret_value(value) }).collect();
     let got = block_on(turn.secrets().import(&strongroom::Folder::root(), entries, options));
-    let want = turn.model.admit().and_then(|()| {
+    // What is refused names the secret that it is refused for.
+    let mut refused_at = None;
+    let want = turn.model.grow(|model| {
         let mut names: Vec<_> = all.iter().map(|(_, whole, _)| whole).collect();
         names.sort();
         names.dedup();
         if names.len() < all.len() {
             return Err(Code::ImportMalformed);
         }
-        let mut after = turn.model.clone();
         let how = How { expected: is_new_only.then_some(0), ..How::default() };
-        let versions: Result<Vec<_>, _> =
-            all.iter().map(|(_, whole, value)| Ok(after.put(whole, value.clone(), &how)?.0)).collect();
-        let versions = versions?;
-        turn.model.secrets = after.secrets;
-        Ok(versions)
+        let mut put = |whole: &String, value: &Value| {
+            model.put(whole, value.clone(), &how).inspect_err(|_| refused_at = Some(secret(whole)))
+        };
+        all.iter().map(|(_, whole, value)| put(whole, value)).collect::<Result<Vec<_>, _>>()
     });
-    let object = match &want {
-        // What is refused names the secret that it is refused for.
-        Err(Code::SecretConflict) => {
-            let first = all.iter().find(|(_, whole, _)| turn.model.secrets.contains_key(whole));
-            secret(&first.unwrap().1)
-        }
-        _ => Object::Folder(turn.confined_to().to_owned()),
-    };
+    let object = refused_at.unwrap_or_else(|| Object::Folder(turn.confined_to().to_owned()));
     turn.settle("secret.import", object.clone(), want, got, |_, want, got| {
-        assert_eq!(got.versions.iter().map(|version| version.0).collect::<Vec<_>>(), want);
-        let parts = all.iter().map(|(_, whole, _)| ("secret.put", secret(whole), false));
+        let versions: Vec<_> = want.iter().map(|done| done.version).collect();
+        assert_eq!(got.versions.iter().map(|version| version.0).collect::<Vec<_>>(), versions);
+        let parts =
+            all.iter().zip(want).map(|((_, whole, _), done)| told("secret.put", secret(whole)).with(done.events));
         parts.chain(own("secret.import", object)).collect()
     })
 }
@@ -341,30 +449,28 @@ pub(crate) fn generate(turn: &mut Turn<'_>) -> bool {
     let what = if is_pair { Generate::key_pair(KeyAlgorithm::Ed25519) } else { Generate::uuid() };
     let got = block_on(turn.secrets().generate(&path, &what, put));
     let public = format!("{whole}.pub");
-    let want = turn.model.admit().and_then(|()| {
-        let mut after = turn.model.clone();
-        let version = after.put(&whole, Value::Unseen, &how)?.0;
-        let public_version = if is_pair {
-            let how = How { expected: how.expected.filter(|version| *version == 0), ..how.clone() };
-            Some(after.put(&public, Value::Unseen, &how)?.0)
-        } else {
-            None
-        };
-        turn.model.secrets = after.secrets;
-        Ok((version, public_version))
-    });
-    turn.settle("secret.generate", secret(&whole), want, got, |turn, (version, public_version), got| {
-        assert_eq!(got.version.0, version);
-        assert_eq!(got.public.as_ref().map(|public| public.version.0), public_version);
-        let mut told = own("secret.put", secret(&whole));
-        if let (Some(given), Some(version)) = (got.public, public_version) {
-            assert_eq!(given.path.as_str(), format!("{path}.pub"));
-            let stored = turn.model.secrets.get_mut(&public).unwrap().versions.get_mut(&version).unwrap();
-            stored.0 = Value::Known(ValueKind::Text, given.pem);
-            told.push(("secret.put", secret(&public), false));
+    let want = turn.model.grow(|model| {
+        let bytes = if is_pair { KEY_BYTES } else { UUID_BYTES };
+        let own = model.put(&whole, Value::Unseen(bytes), &how)?;
+        if !is_pair {
+            return Ok((own, None));
         }
-        told.push(("secret.generate", secret(&whole), false));
-        told
+        let how = How { expected: how.expected.filter(|version| *version == 0), ..how.clone() };
+        Ok((own, Some(model.put(&public, Value::Unseen(PUBLIC_BYTES), &how)?)))
+    });
+    turn.settle("secret.generate", secret(&whole), want, got, |turn, (done, public_done), got| {
+        assert_eq!(got.version.0, done.version);
+        let mut told_of = meaning("secret.put", secret(&whole), done.events);
+        assert_eq!(got.public.is_some(), public_done.is_some());
+        if let (Some(given), Some(done)) = (got.public, public_done) {
+            assert_eq!((given.version.0, given.path.as_str()), (done.version, &*format!("{path}.pub")));
+            assert_eq!(given.pem.len(), PUBLIC_BYTES);
+            let stored = turn.model.secrets.get_mut(&public).unwrap().versions.get_mut(&done.version).unwrap();
+            stored.value = Value::Known(ValueKind::Text, given.pem);
+            told_of.extend(meaning("secret.put", secret(&public), done.events));
+        }
+        told_of.push(told("secret.generate", secret(&whole)));
+        told_of
     })
 }
 
@@ -394,21 +500,25 @@ pub(crate) fn render(turn: &mut Turn<'_>) -> bool {
             let whole = under(turn.confined_to(), path.as_str());
             assert!(read.iter().any(|(other, other_version, _)| (other, other_version) == (&whole, &version.0)));
         }
-        if read.iter().all(|(.., value)| *value != Value::Unseen) {
+        if read.iter().all(|(.., value)| matches!(value, Value::Known(..))) {
             let value_at = |whole: &str| match &read.iter().find(|(other, ..)| other == whole).unwrap().2 {
                 Value::Known(_, text) => text.clone(),
-                Value::Unseen => unreachable!(),
+                Value::Unseen(_) => unreachable!(),
             };
             let expected: String = places.iter().map(|(_, whole)| value_at(whole) + "\n").collect();
             assert_eq!(document, expected);
         }
-        let parts = read.iter().map(|(whole, ..)| ("secret.get", secret(whole), false));
+        let parts =
+            read.iter().flat_map(|(whole, version, _)| meaning("secret.get", secret(whole), accessed(*version, None)));
         parts.chain(own("secret.render", Object::None)).collect()
     })
 }
 
+/// Reads that a lease allows, if it allows any.
+const LEASED_READS: u64 = 100;
+
 fn limits(turn: &mut Turn<'_>) -> LeaseLimits {
-    LeaseLimits { reads: if turn.chance.once_in(8) { 0 } else { 100 }, ..LeaseLimits::default() }
+    LeaseLimits { reads: if turn.chance.once_in(8) { 0 } else { LEASED_READS }, ..LeaseLimits::default() }
 }
 
 /// Reads under a lease. The thread that looks for changes may be kept from it for a while; then nothing is read.
@@ -424,9 +534,10 @@ fn read(mut read: impl FnMut() -> strongroom::Result<strongroom::SecretValue>) -
 }
 
 /// The lines of a lease on this object, from its opening to its end.
-fn of_lease(parts: Vec<Told>, object: Object) -> Vec<Told> {
-    let opening = [("lease.limit", Object::Unnamed, false), ("secret.lease", object.clone(), true)];
-    let closing = [("lease.use", Object::Unnamed, false), ("secret.lease", object, false)];
+fn of_lease(parts: Vec<Told>, object: Object, events: Vec<Happened>, leased: u64) -> Vec<Told> {
+    let begun = told("secret.lease", object.clone()).begun().with(events);
+    let opening = [told("lease.limit", Object::Unnamed), begun];
+    let closing = [told("lease.use", Object::Unnamed), Told { leased, ..told("secret.lease", object) }];
     parts.into_iter().chain(opening).chain(closing).collect()
 }
 
@@ -445,7 +556,7 @@ pub(crate) fn lease(turn: &mut Turn<'_>) -> bool {
         let counts = block_on(lease.close()).unwrap().counts;
         assert_eq!((counts.reads, counts.bytes), (1, given.len() as u64));
         turn.model.allowed += 1;
-        of_lease(Vec::new(), secret(&whole))
+        of_lease(Vec::new(), secret(&whole), accessed(version, Some(LEASED_READS)).into(), 1)
     })
 }
 
@@ -464,10 +575,10 @@ pub(crate) fn lease_folder(turn: &mut Turn<'_>) -> bool {
         for (path, version, value) in &want {
             let given = read(|| lease.read(&path.parse().unwrap()));
             turn.same(&under(&whole, path), *version, value, &given);
-            parts.push(("lease.secret", secret(&under(&whole, path)), false));
+            parts.extend(meaning("lease.secret", secret(&under(&whole, path)), accessed(*version, None)));
         }
         assert_eq!(block_on(lease.close()).unwrap().counts.reads, want.len() as u64);
         turn.model.allowed += 1;
-        of_lease(parts, Object::Folder(whole.clone()))
+        of_lease(parts, Object::Folder(whole.clone()), Vec::new(), want.len() as u64)
     })
 }

@@ -4,7 +4,7 @@
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use pollster::block_on;
@@ -14,7 +14,7 @@ use crate::{
     chance::Chance,
     common::{Place, operator},
     kinds::{KINDS, Kind},
-    model::{Model, State},
+    model::{Model, State, Value},
     number_of, resident, seed,
     turn::{ENVIRONMENT, Turn},
 };
@@ -22,6 +22,10 @@ use crate::{
 const CALLERS: usize = 32;
 const TENANTS: usize = 100;
 const SECONDS_DEFAULT: u64 = 8;
+/// What is to expire does so later than any run ends, in microseconds.
+const LIFETIME: u64 = 24 * 60 * 60 * 1_000_000;
+/// Calls that are about lines which nobody keeps here.
+const OF_THE_LOG: [&str; 2] = ["secret.history", "secret.usage"];
 /// A run has to be so long before memory says something, and is looked at after so long for the first time.
 const SECONDS_OF_MEMORY: u64 = 300;
 const SECONDS_WARM: u64 = 120;
@@ -88,7 +92,8 @@ struct Caller<'a> {
 impl Caller<'_> {
     /// One call to one of its tenants, about secrets or, now and then, about the log.
     fn call(&mut self, model: &mut Model) {
-        let kinds: Vec<&Kind> = KINDS.iter().filter(|kind| kind.act.starts_with("secret.")).collect();
+        let kinds: Vec<&Kind> =
+            KINDS.iter().filter(|kind| kind.act.starts_with("secret.") && !OF_THE_LOG.contains(&kind.act)).collect();
         let at = self.chance.below(kinds.len() + 1);
         let call = kinds.get(at).map_or(look_into_the_log as fn(&mut Turn<'_>) -> bool, |kind| kind.call);
         let actor = self.chance.one_of(&["service:billing", "user:ada"]).to_owned();
@@ -97,6 +102,8 @@ impl Caller<'_> {
         if is_confined {
             acting = acting.environment(ENVIRONMENT.parse().unwrap());
         }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+        model.now = u64::try_from(now).unwrap();
         let others = self.words.iter().filter(|words| words[0] != model.name);
         let stranger = &self.words[1 + 2 * self.chance.below(TENANTS / 2)][0];
         let mut turn = Turn {
@@ -111,6 +118,7 @@ impl Caller<'_> {
             stranger,
             given: None,
             sys_lines: 0,
+            lifetime: LIFETIME,
             model,
         };
         call(&mut turn);
@@ -135,7 +143,7 @@ fn demand_what_was_acknowledged(room: &Strongroom, model: &Model) {
     let names: Vec<_> = got.iter().map(|secret| (secret.path.to_string(), secret.version.0)).collect();
     assert_eq!(names, want.iter().map(|(path, version, _)| (path.clone(), *version)).collect::<Vec<_>>());
     for (got, (path, _, value)) in got.iter().zip(want) {
-        if let crate::model::Value::Known(_, text) = value {
+        if let Value::Known(_, text) = value {
             assert!(got.value.expose(|bytes| bytes == text.as_bytes()), "{path}");
         }
     }

@@ -1,10 +1,10 @@
 //! What an operator does to one tenant, between the calls of all others.
 
 use pollster::block_on;
-use strongroom::{Code, Error, Receipt, TenantChange, TenantId, TenantInfo, TenantState};
+use strongroom::{Code, Error, Receipt, TenantChange, TenantId, TenantInfo, TenantState, limits};
 
 use crate::{
-    model::{Line, Model, Object, State},
+    model::{Model, Object, State, told},
     turn::Turn,
 };
 
@@ -20,8 +20,7 @@ fn settle(turn: &mut Turn<'_>, act: &'static str, want: Result<State, Code>, got
             if act == "tenant.create" {
                 turn.model.reference = info.tenant_ref.to_string();
             } else {
-                let (code, actor) = ("ok", "operator:olga".to_owned());
-                turn.model.lines.push(Line { act, code, actor, object: Object::Unnamed, intent: false });
+                turn.model.lines.push(told(act, Object::Unnamed).by("operator:olga", "ok"));
             }
             agree(turn.model, &info);
             true
@@ -42,7 +41,9 @@ fn agree(model: &Model, info: &TenantInfo) {
         _ => State::Closed,
     };
     assert_eq!((state, info.log_size), (model.state, model.lines.len() as u64));
-    assert_eq!(info.settings.leases, model.leases);
+    let quotas = info.settings.quotas;
+    assert_eq!((info.settings.leases, [quotas.secrets, quotas.bytes]), (model.leases, model.most));
+    assert_eq!([info.usage.secrets, info.usage.bytes], model.stored(), "what {} has", model.name);
 }
 
 fn id(turn: &Turn<'_>) -> TenantId {
@@ -78,11 +79,28 @@ pub(crate) fn close(turn: &mut Turn<'_>) -> bool {
 }
 
 pub(crate) fn set(turn: &mut Turn<'_>) -> bool {
-    let leases = !turn.chance.once_in(3);
-    let got = block_on(turn.admin.set_tenant(&id(turn), TenantChange::default().leases(leases)));
-    let want = is_there(turn);
+    let (kind, is_bounded) = (turn.chance.below(8), turn.chance.once_in(2));
+    let (mut leases, mut most) = (turn.model.leases, turn.model.most);
+    let change = match kind {
+        // One too many for any quota.
+        0 => TenantChange::default().max_secrets(Some(limits::QUOTA_SECRETS_MAX + 1)),
+        1..4 => {
+            leases = !turn.chance.once_in(3);
+            TenantChange::default().leases(leases)
+        }
+        4..6 => {
+            most[0] = is_bounded.then(|| 2 + turn.chance.below(8) as u64);
+            TenantChange::default().max_secrets(most[0])
+        }
+        _ => {
+            most[1] = is_bounded.then(|| 1_000 + turn.chance.below(3_000) as u64);
+            TenantChange::default().max_bytes(most[1])
+        }
+    };
+    let got = block_on(turn.admin.set_tenant(&id(turn), change));
+    let want = is_there(turn).and_then(|state| if kind == 0 { Err(Code::QuotaInvalid) } else { Ok(state) });
     if want.is_ok() {
-        turn.model.leases = leases;
+        (turn.model.leases, turn.model.most) = (leases, most);
     }
     settle(turn, "tenant.set", want, got)
 }

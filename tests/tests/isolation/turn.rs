@@ -6,7 +6,7 @@ use strongroom::{ActingTenant, Admin, Code, Error, Folder, SecretPath, SecretVal
 
 use crate::{
     chance::Chance,
-    model::{Line, Model, Object, Value},
+    model::{Model, Object, Secret, Told, Value, told},
 };
 
 /// The paths that all tenants use; those that are no twins add their name.
@@ -36,10 +36,9 @@ pub(crate) struct Turn<'w> {
     pub(crate) given: Option<&'w str>,
     /// Lines that the deployment's own log got.
     pub(crate) sys_lines: u64,
+    /// What is to expire does so after this time at least, and less than twice as long, in microseconds.
+    pub(crate) lifetime: u64,
 }
-
-/// What a line says besides who and whether: act, object, and whether it is an intent.
-pub(crate) type Told = (&'static str, Object, bool);
 
 impl Turn<'_> {
     pub(crate) fn secrets(&self) -> Secrets {
@@ -57,6 +56,18 @@ impl Turn<'_> {
         self.path_with(&suffix)
     }
 
+    /// Mostly a path at which there is nothing.
+    pub(crate) fn free_path(&mut self) -> (SecretPath, String) {
+        let mut path = self.own_path();
+        for _ in 0..3 {
+            if !self.model.secrets.contains_key(&path.1) {
+                break;
+            }
+            path = self.own_path();
+        }
+        path
+    }
+
     /// A path to ask for: now and then one that only another tenant has.
     pub(crate) fn path(&mut self) -> (SecretPath, String) {
         if !self.chance.once_in(5)
@@ -72,9 +83,20 @@ impl Turn<'_> {
         self.path_with(&suffix)
     }
 
+    /// The path of a secret as it is wanted, if there is one; now and then any.
+    pub(crate) fn path_where(&mut self, is_wanted: fn(&Secret) -> bool) -> (SecretPath, String) {
+        let wanted = if self.chance.once_in(4) { None } else { self.path_among(is_wanted) };
+        wanted.unwrap_or_else(|| self.path())
+    }
+
     fn path_that_is_there(&mut self) -> Option<(SecretPath, String)> {
-        let there: Vec<_> =
-            self.model.secrets.keys().filter(|path| !self.is_confined || in_environment(path)).cloned().collect();
+        self.path_among(|_| true)
+    }
+
+    fn path_among(&mut self, is_wanted: fn(&Secret) -> bool) -> Option<(SecretPath, String)> {
+        let is_seen = |path: &str| !self.is_confined || in_environment(path);
+        let wanted = self.model.secrets.iter().filter(|(path, secret)| is_seen(path) && is_wanted(secret));
+        let there: Vec<_> = wanted.map(|(path, _)| path.clone()).collect();
         let whole = there.get(self.chance.below(there.len().max(1)))?.clone();
         Some((self.relative(&whole).parse().unwrap(), whole))
     }
@@ -96,6 +118,11 @@ impl Turn<'_> {
         }
         let whole = self.chance.one_of(&folders).to_owned();
         (self.relative(&whole).parse().unwrap(), whole)
+    }
+
+    /// The whole folder that the caller is confined to, as he says it, and the whole of it.
+    pub(crate) fn everything(&self) -> (Folder, String) {
+        (Folder::root(), self.confined_to().to_owned())
     }
 
     /// As the caller says it.
@@ -132,6 +159,12 @@ impl Turn<'_> {
         there[self.chance.below(there.len())]
     }
 
+    /// A moment at which something expires; now and then one that is over, which is refused.
+    pub(crate) fn moment(&mut self) -> u64 {
+        let until = self.lifetime + self.chance.below(usize::try_from(self.lifetime).unwrap()) as u64;
+        if self.chance.once_in(6) { self.model.now } else { self.model.now + until }
+    }
+
     /// Now and then a version to expect as current, and now and then the wrong one.
     pub(crate) fn expected(&mut self, whole: &str) -> Option<u64> {
         let current = self.model.secrets.get(whole).map_or(0, |secret| secret.current);
@@ -166,7 +199,7 @@ impl Turn<'_> {
                 if self.model.admit().is_err() {
                     self.sys_lines += 1;
                 } else {
-                    self.add((act, object, false), want.name());
+                    self.add(told(act, object), want.name());
                 }
                 false
             }
@@ -175,8 +208,9 @@ impl Turn<'_> {
     }
 
     /// Adds a line that the tenant's log must have got.
-    pub(crate) fn add(&mut self, (act, object, intent): Told, code: &'static str) {
-        self.model.lines.push(Line { act, code, actor: self.actor.clone(), object, intent });
+    pub(crate) fn add(&mut self, told: Told, code: &'static str) {
+        let line = told.by(&self.actor, code);
+        self.model.lines.push(line);
     }
 
     /// Nothing that only another tenant has may be in what was given.
@@ -192,10 +226,11 @@ impl Turn<'_> {
         self.see(&text);
         match want {
             Value::Known(kind, known) => assert_eq!((got.kind(), &text), (*kind, known), "{whole} {version}"),
-            Value::Unseen => {
+            Value::Unseen(bytes) => {
                 assert!(text.len() == 36 || text.contains("PRIVATE KEY"), "{whole}: that was not made there");
+                assert_eq!(text.len(), *bytes, "{whole} {version}");
                 let secret = self.model.secrets.get_mut(whole).unwrap();
-                secret.versions.get_mut(&version).unwrap().0 = Value::Known(got.kind(), text);
+                secret.versions.get_mut(&version).unwrap().value = Value::Known(got.kind(), text);
             }
         }
     }
@@ -215,6 +250,6 @@ pub(crate) fn secret_value(value: &Value) -> SecretValue {
     match value {
         Value::Known(ValueKind::Json, text) => SecretValue::json(text.as_str()).unwrap(),
         Value::Known(_, text) => SecretValue::text(text.as_str()).unwrap(),
-        Value::Unseen => unreachable!("it is made elsewhere"),
+        Value::Unseen(_) => unreachable!("it is made elsewhere"),
     }
 }

@@ -6,27 +6,35 @@ use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use pollster::block_on;
 use rusqlite::Connection;
 use strongroom::{
-    After, Context, Entry, Folder, OpenOptions, Strongroom,
+    After, AuditEntry, Clock, Context, Entry, Folder, OpenOptions, Strongroom, SystemRandom, Timestamp, limits,
     store::{Maintenance, SqliteStore, Store, TenantNumber},
-    testing::watched::{Confusion, Seen, WatchedStore},
+    testing::{
+        ManualClock,
+        watched::{Confusion, Seen, WatchedStore},
+    },
 };
 
 use crate::{
     chance::Chance,
     common::{Place, operator},
     kinds::{KINDS, Kind},
-    model::{Model, State},
+    model::{Line, Model, Object, State, told},
     turn::{ENVIRONMENT, Turn},
 };
 
 const TENANTS: usize = 16;
 /// Those that are there from the start, at most.
 const TENANTS_FIRST: usize = 6;
+/// Time that passes between two calls, if any does, in milliseconds; a life is shorter than a signing epoch.
+const STEP_MILLIS: usize = 2_000;
+/// What is to expire does so after this time at least, in microseconds.
+const LIFETIME: u64 = 15_000_000;
 /// Calls between two looks at everything that everybody has.
 const SWEEP_EVERY: usize = 100;
 
@@ -64,6 +72,7 @@ pub(crate) struct World {
     place: Place,
     room: Strongroom,
     store: Arc<WatchedStore>,
+    clock: Arc<ManualClock>,
     thief: Connection,
     models: Vec<Model>,
     sys_lines: u64,
@@ -87,13 +96,17 @@ impl World {
         let sqlite = SqliteStore::open(&place.deployment.database(), Maintenance::Background).unwrap();
         let store = Arc::new(WatchedStore::new(Arc::new(sqlite)));
         let seam: Arc<dyn Store> = Arc::<WatchedStore>::clone(&store);
-        let room = block_on(Strongroom::open_in(seam, device, OpenOptions::default())).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let clock = Arc::new(ManualClock::at(Timestamp(u64::try_from(now).unwrap())));
+        let options = OpenOptions::default().injected(clock.clone(), Arc::new(SystemRandom));
+        let room = block_on(Strongroom::open_in(seam, device, options)).unwrap();
         let thief = place.thief();
         let twins = 2 + chance.below(TENANTS - 4);
         let names = chance.below(1_000);
         let models = (0..TENANTS).map(|n| Model::absent(format!("tenant-{:05}", 100 * names + n), n < twins)).collect();
         let (sys_lines, rows) = (0, BTreeMap::new());
-        let mut world = Self { place, room, store, thief, models, sys_lines, chance, rows, leased: None, breach };
+        let mut world =
+            Self { place, room, store, clock, thief, models, sys_lines, chance, rows, leased: None, breach };
         world.sys_lines = world.log_sizes()[""];
         world.rows = world.rows_of_all();
         // Twins are at the beginning of the list.
@@ -106,17 +119,20 @@ impl World {
     /// So many calls.
     pub(crate) fn live(mut self, calls: usize) -> Tally {
         let mut tally = Tally(vec![[0; 2]; KINDS.len()]);
-        let weights: usize = KINDS.iter().map(|kind| kind.weight).sum();
+        // As cards, so that no kind has bad luck; with one of each in every second pack for a tenant in another state.
+        let (mut pack, mut packs) = (Vec::new(), 0);
         for number in 1..=calls {
-            let mut at = self.chance.below(weights);
-            let kind = KINDS.iter().position(|kind| {
-                let is_it = at < kind.weight;
-                at = at.wrapping_sub(kind.weight);
-                is_it
-            });
-            let kind = kind.unwrap();
+            if pack.is_empty() {
+                packs += 1;
+                let cards = |(kind, it): (usize, &Kind)| {
+                    (0..it.weight).map(move |card| (kind, card == 0 && packs % 2 == 0)).collect::<Vec<_>>()
+                };
+                pack = KINDS.iter().enumerate().flat_map(cards).collect();
+                self.chance.shuffle(&mut pack);
+            }
+            let (kind, in_another_state) = pack.pop().unwrap();
             let Kind { act, of, call, .. } = KINDS[kind];
-            let who = self.somebody(of);
+            let who = self.somebody(of, in_another_state);
             let done = self.turn(who, act, call);
             tally.0[kind][usize::from(!done)] += 1;
             if number % SWEEP_EVERY == 0 || number == calls {
@@ -130,15 +146,21 @@ impl World {
         tally
     }
 
-    /// Mostly one in this state.
-    fn somebody(&mut self, of: State) -> usize {
+    /// Mostly one in this state; or one in any other.
+    fn somebody(&mut self, of: State, in_another: bool) -> usize {
         let any = self.chance.below(TENANTS);
-        let these: Vec<_> = (0..TENANTS).filter(|number| self.models[*number].state == of).collect();
-        if these.is_empty() || self.chance.once_in(4) { any } else { these[self.chance.below(these.len())] }
+        let these = (0..TENANTS).filter(|number| (self.models[*number].state == of) != in_another);
+        let these: Vec<_> = these.collect();
+        if these.is_empty() || !in_another && self.chance.once_in(4) {
+            any
+        } else {
+            these[self.chance.below(these.len())]
+        }
     }
 
     /// One call to one tenant; whether it was done. Everybody else has what he had.
     fn turn(&mut self, who: usize, act: &str, call: fn(&mut Turn<'_>) -> bool) -> bool {
+        self.let_time_pass();
         let actor = match self.chance.below(3) {
             0 => "service:billing".to_owned(),
             1 => "user:ada".to_owned(),
@@ -179,12 +201,59 @@ impl World {
             stranger: &stranger,
             given: None,
             sys_lines: 0,
+            lifetime: LIFETIME,
         };
         let done = call(&mut turn);
         self.sys_lines += turn.sys_lines;
         self.break_something(who);
         self.look_around(who, act);
         done
+    }
+
+    /// What has expired by now is a line in its own tenant's log, and nowhere else.
+    fn let_time_pass(&mut self) {
+        if self.chance.once_in(2) {
+            self.clock.advance(Duration::from_millis(self.chance.below(STEP_MILLIS) as u64));
+        }
+        self.store.take();
+        self.store.confuse(None);
+        self.room.look_for_expired();
+        let (now, mut ours, mut lines) = (self.clock.now().0, vec![TenantNumber::SYS], 0);
+        let mut in_any_order = Vec::new();
+        for (who, model) in self.models.iter_mut().enumerate() {
+            model.now = now;
+            let before = model.lines.len();
+            if model.expire() {
+                in_any_order.push((who, before));
+            }
+            if model.lines.len() > before {
+                ours.push(TenantNumber(model.number));
+                lines += model.lines.len() - before;
+            }
+        }
+        let seen = self.store.take();
+        self.demand_only_ours(&ours, &seen, "expiry");
+        assert_eq!(seen.iter().filter(|seen| seen.call == "line").count(), lines, "lines of what has expired");
+        in_any_order.into_iter().for_each(|(who, from)| self.put_in_order(who, from));
+    }
+
+    /// Brings the lines from this one on in the order that the log has, which has no other.
+    fn put_in_order(&mut self, who: usize, from: usize) {
+        let model = &mut self.models[who];
+        let audit = self.room.tenant(&model.name.parse().unwrap()).acting_as(operator()).audit();
+        let shown = block_on(audit.show(from as u64, limits::PAGE_ENTRIES_MAX)).unwrap().entries;
+        let place = |line: &Line| {
+            let Object::Secret(path) = &line.object else { panic!("{line:?}") };
+            let is_it = |entry: &AuditEntry| {
+                (&*entry.act, entry.object.as_ref(), entry.version) == (line.act, Some(path), line.events[0].1)
+            };
+            shown.iter().position(is_it).unwrap()
+        };
+        model.lines[from..].sort_by_key(place);
+        model.lines.push(told("audit.show", Object::None).by("operator:olga", "ok"));
+        model.allowed += 1;
+        let (ours, seen) = ([TenantNumber::SYS, TenantNumber(model.number)], self.store.take());
+        self.demand_only_ours(&ours, &seen, "audit.show");
     }
 
     /// Nobody but this tenant was asked, written to, counted or changed.
@@ -205,15 +274,19 @@ impl World {
         let seen = self.store.take();
         // To find a free place for a new tenant, places are asked for.
         let is_a_place = |seen: &Seen| act == "tenant.create" && seen.call == "tenant";
-        let is_of_a_lease = |seen: &Seen| !seen.writes && seen.tenant == self.leased;
-        let is_anothers = |seen: &&Seen| {
-            seen.tenant.is_some_and(|it| !ours.contains(&it)) && !is_a_place(seen) && !is_of_a_lease(seen)
-        };
-        let others: Vec<_> = seen.iter().filter(is_anothers).collect();
-        assert!(others.is_empty(), "{act} of {}: {others:?}", self.models[who].name);
+        let seen: Vec<_> = seen.into_iter().filter(|seen| !is_a_place(seen)).collect();
+        self.demand_only_ours(&ours, &seen, act);
         if act == "secret.lease" {
             self.leased = Some(ours[1]);
         }
+    }
+
+    /// Only these tenants were asked or written to, and nothing of others is different.
+    fn demand_only_ours(&mut self, ours: &[TenantNumber], seen: &[Seen], act: &str) {
+        let is_of_a_lease = |seen: &Seen| !seen.writes && seen.tenant == self.leased;
+        let is_anothers = |seen: &&Seen| seen.tenant.is_some_and(|it| !ours.contains(&it)) && !is_of_a_lease(seen);
+        let others: Vec<_> = seen.iter().filter(is_anothers).collect();
+        assert!(others.is_empty(), "{act} of {ours:?}: {others:?}");
         if seen.iter().any(|seen| seen.writes) {
             let mut now = self.rows_of_all();
             let mut before = std::mem::replace(&mut self.rows, now.clone());
@@ -221,7 +294,7 @@ impl World {
                 before.remove(&ours.0);
                 now.remove(&ours.0);
             }
-            assert_eq!(before, now, "rows of others than {}", self.models[who].name);
+            assert_eq!(before, now, "{act}: rows of others than {ours:?}");
         }
     }
 
@@ -240,14 +313,14 @@ impl World {
                 let whole = if turn.is_confined { format!("{ENVIRONMENT}/{path}") } else { path };
                 turn.same(&whole, version, &value, &got.value);
             }
-            turn.add(("secret.export", crate::model::Object::Folder(turn.confined_to().to_owned()), false), "ok");
-            let page = block_on(secrets.list(&Folder::root(), After::start(), 1_000)).unwrap();
+            turn.add(told("secret.export", Object::Folder(turn.confined_to().to_owned())), "ok");
+            let page = block_on(secrets.list_archived(&Folder::root(), After::start(), 1_000)).unwrap();
             let names = page.entries.iter().map(|entry| match entry {
                 Entry::Folder(folder) => format!("{folder}/"),
                 Entry::Secret(path) => path.to_string(),
             });
-            assert_eq!(names.collect::<Vec<_>>(), turn.model.entries(turn.confined_to(), turn.confined_to()));
-            turn.add(("secret.list", crate::model::Object::Folder(turn.confined_to().to_owned()), false), "ok");
+            assert_eq!(names.collect::<Vec<_>>(), turn.model.entries(turn.confined_to(), turn.confined_to(), true));
+            turn.add(told("secret.list", Object::Folder(turn.confined_to().to_owned())), "ok");
             turn.model.allowed += 2;
             true
         };
@@ -309,7 +382,7 @@ impl World {
                 }
             }
             Some(Breach::Twice) if self.chance.once_in(8) => {
-                let other = self.somebody(State::Active);
+                let other = self.somebody(State::Active, false);
                 let other = self.room.tenant(&self.models[other].name.parse().unwrap()).acting_as(operator());
                 drop(block_on(other.secrets().list(&Folder::root(), After::start(), 1)));
             }
