@@ -3,13 +3,16 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use common::{Place, admin, operator, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Config, Delete, Deployment, Folder, Import, ImportEntry, Labels, OpenOptions, Promote, Put, Restore,
-    SecretValue, StateCode, StateFinding, Strongroom, Version, VersionLimit,
+    Code, Config, Delete, Deployment, Expiry, Folder, Get, Import, ImportEntry, Labels, Move, OpenOptions, Promote,
+    Put, Restore, SecretPath, SecretValue, StateCode, StateFinding, Strongroom, To, Version, VersionLimit,
 };
 
 use StateCode::{Altered, Hidden, Missing, Replaced, Replayed, Unlogged};
@@ -44,6 +47,9 @@ impl Story {
         for path in ["life", "few"] {
             ["1", "2", "3"].into_iter().for_each(|value| put(&room, "acme", path, value, &[]));
         }
+        for path in ["off", "kept-away", "moves", "kept-copied"] {
+            put(&room, "acme", path, "1", &[]);
+        }
         put(&room, "beta", "x", "1", &[]);
         tenant(&room, "gone");
         room.close().unwrap();
@@ -60,6 +66,12 @@ impl Story {
         block_on(secrets.destroy_versions(&life, &versions(&[2, 3]))).unwrap();
         let keep = Put::default().max_versions(VersionLimit::new(2).unwrap());
         block_on(secrets.put(&"few".parse().unwrap(), SecretValue::text("4").unwrap(), keep)).unwrap();
+        block_on(secrets.disable(&"off".parse().unwrap())).unwrap();
+        block_on(secrets.disable_versions(&"kept-copied".parse().unwrap(), &versions(&[1]))).unwrap();
+        block_on(secrets.archive(&"kept-away".parse().unwrap())).unwrap();
+        let moved = "kept-moved".parse().unwrap();
+        block_on(secrets.rename(&"moves".parse().unwrap(), To(&moved), Move::default())).unwrap();
+        block_on(secrets.copy(&moved, To(&"kept-copy".parse().unwrap()), Get::current())).unwrap();
         block_on(admin(&room).close_tenant(&"gone".parse().unwrap())).unwrap();
         tenant(&room, "late");
         room.close().unwrap();
@@ -116,6 +128,8 @@ fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
     let story = Story::new();
     let (one, two, three, four, life) = (secret(0), secret(1), secret(2), secret(3), secret(4));
     let few = secret(5);
+    let (moves, copied) = (secret(8), secret(9));
+    let put_back = |number| format!("REPLACE INTO secrets SELECT * FROM old.secrets WHERE id = {}", secret(number));
     // The row of a version as the thief kept it.
     let kept = |columns: &str, version: u64| {
         format!(
@@ -272,6 +286,31 @@ fn whatever_the_thief_puts_back_takes_away_or_hides_is_found() {
             ),
             vec![(Replayed, "few", None), (Missing, "few", Some(4))],
         ),
+        ("a disabled secret enabled with an old row", "acme", put_back(6), vec![(Replayed, "off", None)]),
+        ("an archived secret in use again with an old row", "acme", put_back(7), vec![(Replayed, "kept-away", None)]),
+        (
+            "a moved secret put back where it was",
+            "acme",
+            format!("DELETE FROM secrets WHERE id = {moves}; {}", put_back(8)),
+            vec![(Unlogged, "moves", None), (Unlogged, "moves", Some(1)), (Missing, "secret ", None)],
+        ),
+        (
+            "a disabled version enabled with an old row",
+            "acme",
+            format!(
+                "UPDATE secret_versions SET (state, revision, mac) = (SELECT state, revision, mac FROM old.secret_versions
+                 AS kept WHERE kept.secret = {copied}) WHERE secret = {copied}"
+            ),
+            vec![(Replayed, "kept-copied", Some(1))],
+        ),
+        (
+            "a copy taken away",
+            "acme",
+            "DELETE FROM secrets WHERE id = (SELECT max(id) FROM secrets WHERE tenant = (SELECT tenant FROM secrets WHERE
+             id NOT IN (SELECT id FROM old.secrets)))"
+                .to_owned(),
+            vec![(Missing, "secret ", None)],
+        ),
         (
             "a closed tenant opened",
             "",
@@ -369,19 +408,23 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (chance >> 33) % below
     };
-    let mut done = [0_u32; 9];
-    for turn in 0..400 {
+    let mut done = [0_u32; 13];
+    for turn in 0..500 {
         let (name, path) = (["acme", "beta"][next(2) as usize], format!("f{}/s{}", next(3), next(5)));
-        let (kind, version) = (next(9) as usize, [Version(1 + next(4))]);
+        let (kind, version) = (next(13) as usize, [Version(1 + next(4))]);
         let at = path.parse().unwrap();
         done[kind] += 1;
         match kind {
             0 if next(3) == 0 => {
                 let keep = Put::default().max_versions(VersionLimit::new(1 + next(4)).unwrap());
-                block_on(tenant(&room, name).secrets().put(&at, SecretValue::text("few").unwrap(), keep)).unwrap();
+                drop(block_on(tenant(&room, name).secrets().put(&at, SecretValue::text("few").unwrap(), keep)));
             }
-            0 => put(&room, name, &path, &turn.to_string(), &[]),
-            1 => put(&room, name, &path, "with a label", &[("n", &turn.to_string())]),
+            0 | 1 => {
+                // Refused where there is an archived one.
+                let labels = Labels::parse((kind == 1).then(|| ("n", turn.to_string()))).unwrap();
+                let value = SecretValue::text(turn.to_string()).unwrap();
+                drop(block_on(tenant(&room, name).secrets().put(&at, value, Put::default().labels(labels))));
+            }
             2 => drop(block_on(tenant(&room, name).secrets().delete(&at, Delete::default()))),
             3 => drop(block_on(tenant(&room, name).secrets().delete_versions(&at, &version))),
             4 => drop(block_on(tenant(&room, name).secrets().undelete_versions(&at, &version))),
@@ -395,14 +438,48 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
                 let which = if next(2) == 0 { Promote::pending() } else { Promote::previous() };
                 drop(block_on(tenant(&room, name).secrets().promote(&at, which)));
             }
+            8 => {
+                let secrets = tenant(&room, name).secrets();
+                drop(match next(4) {
+                    0 => block_on(secrets.disable(&at)),
+                    1 => block_on(secrets.enable(&at)),
+                    2 => block_on(secrets.archive(&at)),
+                    _ => block_on(secrets.unarchive(&at)),
+                });
+            }
+            9 => {
+                let secrets = tenant(&room, name).secrets();
+                drop(match next(2) {
+                    0 => block_on(secrets.disable_versions(&at, &version)),
+                    _ => block_on(secrets.enable_versions(&at, &version)),
+                });
+            }
+            10 => {
+                let expiry = if next(2) == 0 { Expiry::Never } else { Expiry::In(Duration::from_millis(1 + next(50))) };
+                drop(block_on(tenant(&room, name).secrets().extend_version(&at, version[0], expiry)));
+            }
+            11 => {
+                let to: SecretPath = format!("f{}/m{}", next(3), next(3)).parse().unwrap();
+                let secrets = tenant(&room, name).secrets();
+                match next(3) {
+                    0 => drop(block_on(secrets.copy(&at, To(&to), Get::current()))),
+                    1 => drop(block_on(secrets.rename(&at, To(&to), Move::default()))),
+                    _ => drop(block_on(secrets.rename(&to, To(&at), Move::default()))),
+                }
+            }
             _ => {
                 let entries =
                     vec![ImportEntry { path: path.parse().unwrap(), value: SecretValue::text("imported").unwrap() }];
-                block_on(tenant(&room, name).secrets().import(&Folder::root(), entries, Import::default())).unwrap();
+                drop(block_on(tenant(&room, name).secrets().import(&Folder::root(), entries, Import::default())));
             }
         }
     }
-    println!("put, put with label, delete, delete-version, undelete, destroy, put-pending, promote, import: {done:?}");
+    println!(
+        "put, put with label, delete, delete-version, undelete, destroy, put-pending, promote, a secret's standing, a
+         version's, its time, copy and move, import: {done:?}"
+    );
+    // What has expired by now is recorded before anybody compares.
+    room.look_for_expired();
     agree(&room, &["acme", "beta"]);
 
     let backup = place.folder.path().join("backup");
@@ -415,8 +492,8 @@ fn honest_use_leaves_rows_and_log_in_agreement() {
     let (room, _) =
         block_on(Strongroom::restore(&backup, &to, place.device().unwrap(), restore, OpenOptions::default())).unwrap();
     agree(&room, &["acme", "beta"]);
-    put(&room, "acme", "f1/s1", "in the second generation", &[]);
-    delete(&room, "acme", "f1/s1");
+    put(&room, "acme", "f1/new", "in the second generation", &[]);
+    delete(&room, "acme", "f1/new");
     agree(&room, &["acme", "beta"]);
     room.close().unwrap();
 }
