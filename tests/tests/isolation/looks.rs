@@ -1,7 +1,7 @@
 //! The calls that look for secrets by what they say, and at what became of one.
 
 use pollster::block_on;
-use strongroom::{After, Code, EventKind, History, Search, Timestamp};
+use strongroom::{After, Code, EventKind, History, Search, Secrets, Timestamp};
 
 use crate::{
     model::{Object, Wanted, told},
@@ -37,20 +37,7 @@ pub(crate) fn search(turn: &mut Turn<'_>) -> bool {
     }
     let limit = turn.chance.below(6);
     let secrets = turn.secrets();
-    let pages = || -> strongroom::Result<(Vec<(String, u64)>, usize, String)> {
-        let (mut all, mut after, mut pages, mut text) = (Vec::new(), After::start(), 0, String::new());
-        loop {
-            let page = block_on(secrets.search(&search, after, limit))?;
-            pages += 1;
-            text += &format!("{page:?}");
-            all.extend(page.secrets.iter().map(|found| (found.path.to_string(), found.current.0)));
-            match page.next {
-                Some(next) => after = next,
-                None => return Ok((all, pages, text)),
-            }
-        }
-    };
-    let got = pages();
+    let got = pages(&secrets, &search, limit);
     let want = match limit {
         0 => Err(Code::LimitInvalid),
         _ => Ok(turn.model.search(&whole, turn.confined_to(), &wanted)),
@@ -114,4 +101,21 @@ pub(crate) fn usage(turn: &mut Turn<'_>) -> bool {
         assert_eq!(Used { reads, leased_reads, folder_leases, refused, changes, last_reader }, want, "{whole}");
         own("secret.usage", secret(&whole))
     })
+}
+
+/// Paths with their current versions, how many pages, and all that was said.
+type Pages = (Vec<(String, u64)>, usize, String);
+
+fn pages(secrets: &Secrets, search: &Search, limit: usize) -> strongroom::Result<Pages> {
+    let (mut all, mut after, mut pages, mut text) = (Vec::new(), After::start(), 0, String::new());
+    loop {
+        let page = block_on(secrets.search(search, after, limit))?;
+        pages += 1;
+        text += &format!("{page:?}");
+        all.extend(page.secrets.iter().map(|found| (found.path.to_string(), found.current.0)));
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok((all, pages, text)),
+        }
+    }
 }
