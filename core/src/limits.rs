@@ -63,8 +63,11 @@ pub const FOLDER_ENTRIES_MAX: usize = 10_000;
 /// Smallest page of a listing, in entries.
 pub const PAGE_ENTRIES_MIN: usize = 1;
 
-/// Largest page of a listing, in entries.
+/// Largest page of anything else, in entries.
 pub const PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Largest page of what is in a folder, in entries: all of it, since all of it is opened and sorted for each page.
+pub const LIST_ENTRIES_MAX: usize = FOLDER_ENTRIES_MAX;
 
 /// Secrets found by labels, type or owner that one page of a search sorts in memory. More than this are found by walking
 /// folders.
@@ -232,6 +235,7 @@ mod tests {
             (Code::RotationInvalid, [ROTATION_SECONDS_MIN as usize / 60, ROTATION_DAYS_MAX as usize]),
             (Code::FolderFull, [FOLDER_ENTRIES_MAX, FOLDER_ENTRIES_MAX]),
             (Code::LimitInvalid, [PAGE_ENTRIES_MIN, PAGE_ENTRIES_MAX]),
+            (Code::LimitInvalid, [PAGE_ENTRIES_MIN, LIST_ENTRIES_MAX]),
             (Code::ImportTooLarge, [IMPORT_ENTRIES_MAX, IMPORT_BYTES_MAX / (1024 * 1024)]),
             (Code::GenerateInvalid, [GENERATED_CHARACTERS_MIN, GENERATED_CHARACTERS_MAX]),
             (Code::GenerateInvalid, [GENERATED_BYTES_MIN, GENERATED_BYTES_MAX]),

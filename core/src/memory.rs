@@ -449,8 +449,9 @@ mod tests {
     use super::*;
     use crate::{
         DeploymentId, IndexKind, KeyEpoch, KeyId, LockedSigner, ObjectId, Purpose, Random, RootKey, SecretValue,
-        SystemRandom, TenantKeys, TenantRef, TenantSeed, Timestamp,
+        Subject, SystemRandom, TenantKeys, TenantRef, TenantSeed, Timestamp,
         device::{Prk, RootVersion},
+        store::FolderRow,
     };
 
     fn arena() -> Arc<Arena> {
@@ -676,11 +677,24 @@ mod tests {
         let generate = |algorithm| {
             drop(crate::Generate::key_pair(algorithm).make(&crate::testing::SeededRandom::new(1)).unwrap());
         };
-        let works: [Work<'_>; 8] = [
+        let metadata = *tenant.keyring().active(Purpose::Metadata).key.expose_key().unwrap();
+        let rows = folder_rows(&tenant);
+        let list = || {
+            let all = tenant.opening(|keys| {
+                rows.iter().try_for_each(|row| {
+                    keys.check_row(row)?;
+                    keys.open_name(Subject::FolderName(row.id), &row.name).map(drop)
+                })
+            });
+            all.unwrap();
+        };
+        let works: [Work<'_>; 10] = [
             ("generate ed25519", &generated, &|| generate(crate::KeyAlgorithm::Ed25519)),
             ("generate p256", &generated, &|| generate(crate::KeyAlgorithm::P256)),
             ("seal", &data, &|| drop(tenant.seal_value(id, 1, &value, &SystemRandom).unwrap())),
             ("open", &data, &|| drop(tenant.open_value(id, 1, &sealed).unwrap())),
+            ("list: names", &data, &list),
+            ("list: rows", &metadata, &list),
             ("hash", &index, &|| _ = tenant.index(IndexKind::Secret, b"prod/database/password").unwrap()),
             ("sign", signing.expose_seed(), &|| _ = signing.sign(&[7; 1000]).unwrap()),
             ("create", prk.expose_key(), &|| drop(create())),
@@ -693,6 +707,17 @@ mod tests {
             let (_, left) = stack::traces(needle, true, work);
             assert!(!left, "{name} leaves the key on the stack");
         }
+    }
+
+    fn folder_rows(keys: &TenantKeys) -> Vec<FolderRow> {
+        (1..=3)
+            .map(|n| {
+                let id = ObjectId::from_bytes([n; 16]);
+                let name = keys.seal_name(Subject::FolderName(id), b"prod/database", &SystemRandom).unwrap();
+                let row = FolderRow { id, name_hash: [n; 16], parent_hash: [0; 16], name, revision: 1, mac: [0; 32] };
+                FolderRow { mac: keys.row_mac(&row).unwrap(), ..row }
+            })
+            .collect()
     }
 
     fn seed() -> TenantSeed {

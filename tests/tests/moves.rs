@@ -9,8 +9,9 @@ use std::time::Duration;
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    After, Code, Delete, Entry, Error, Folder, Get, Labels, LeaseLimits, Move, Promote, Put, Query, RotationInterval,
-    Search, SecretPath, SecretType, SecretValue, Secrets, Stage, Strongroom, To, Update, Version, VersionLimit,
+    After, Code, Delete, Entry, Error, Folder, Get, Labels, LeaseLimits, Move, Page, Promote, Put, Query,
+    RotationInterval, Search, SecretPath, SecretType, SecretValue, Secrets, Stage, Strongroom, To, Update, Version,
+    VersionLimit,
 };
 
 fn at(path: &str) -> SecretPath {
@@ -289,6 +290,20 @@ fn a_full_folder_takes_no_more_and_lets_go() {
     assert_eq!(rename(&secrets, "a", "full/more"), Err(Code::FolderFull));
     assert_eq!(rename(&secrets, "b/c/d", "full/folder/d"), Err(Code::FolderFull));
     assert_eq!(get(&secrets, "b/c/d", Get::current()), Ok("b".into()));
+
+    // All of it is one page and one line; a page of one more is no page.
+    let page = |after, limit| code(block_on(secrets.list(&full, after, limit)));
+    let names = |page: &Page| page.entries.iter().map(|entry| format!("{entry:?}")).collect::<Vec<_>>();
+    let whole = page(After::start(), 10_000).unwrap();
+    assert_eq!((whole.entries.len(), &whole.next), (10_000, &None));
+    assert!(names(&whole).is_sorted());
+    assert_eq!(page(After::start(), 10_001).map(drop), Err(Code::LimitInvalid));
+    assert_eq!(page(After::start(), 0).map(drop), Err(Code::LimitInvalid));
+    let most = page(After::start(), 9_999).unwrap();
+    let rest = page(most.next.clone().unwrap(), 9_999).unwrap();
+    assert_eq!((most.entries.len(), rest.entries.len(), &rest.next), (9_999, 1, &None));
+    assert_eq!([names(&most), names(&rest)].concat(), names(&whole));
+
     assert_eq!(rename(&secrets, "full/s7", "full/renamed"), Ok(1), "it takes its own place");
     assert_eq!(rename(&secrets, "full/renamed", "b/s7"), Ok(1));
     assert_eq!(rename(&secrets, "a", "full/more"), Ok(1), "now there is one");

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use strongroom::{After, Entry, Folder, Receipt, Search};
+use strongroom::{After, Entry, Folder, Receipt, Search, limits};
 
 use super::search::{self, Pages};
 use crate::{app::App, failure::Failure, output::ReceiptJson};
@@ -10,7 +10,7 @@ use crate::{app::App, failure::Failure, output::ReceiptJson};
 /// List what is in a folder: names only
 ///
 /// One path a line; a folder ends in a slash. With --recursive, all secrets below it, and no folders. With `-o json` and --all, `receipts` has one receipt for
-/// each page that was read.
+/// each page that was read: of one folder there is only one.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -78,13 +78,15 @@ impl ListArgs {
 
     fn one_folder(&self, app: &App, folder: &Folder) -> Result<Listed, Failure> {
         let mut after = self.pages.after()?;
+        // All of a folder is one page: it is opened and sorted whole for each of them.
+        let limit = if self.pages.all { limits::LIST_ENTRIES_MAX } else { self.pages.limit };
         let (mut entries, mut receipts) = (Vec::new(), Vec::new());
         let next = app.in_secrets(async |secrets| {
             loop {
                 let page = if self.archived {
-                    secrets.list_archived(folder, after, self.pages.limit).await?
+                    secrets.list_archived(folder, after, limit).await?
                 } else {
-                    secrets.list(folder, after, self.pages.limit).await?
+                    secrets.list(folder, after, limit).await?
                 };
                 entries.extend(page.entries);
                 receipts.push(page.receipt);

@@ -52,7 +52,7 @@ pub(crate) struct SearchArgs {
 /// Which page, or all of them.
 #[derive(Args, Debug)]
 pub(super) struct Pages {
-    /// How many entries at most, 1 to 1000
+    /// How many entries at most, 1 to 1000; of what is in one folder up to 10000
     #[arg(long, value_name = "ENTRIES", default_value_t = limits::PAGE_ENTRIES_MAX, conflicts_with = "all")]
     pub(super) limit: usize,
     /// Go on after this cursor, which the page before named

@@ -20,7 +20,14 @@ pub struct Enc(Vec<u8>);
 impl Enc {
     /// Starts an encoding that is hashed, authenticated or derived from. The label comes first.
     pub fn new(label: Label) -> Self {
-        Self(Vec::with_capacity(512)).field(label.as_str().as_bytes())
+        Self::new_in(Vec::new(), label)
+    }
+
+    /// The same, in a buffer that was used before, as [`Enc::finish`] gave it back. Its contents go.
+    pub fn new_in(mut buffer: Vec<u8>, label: Label) -> Self {
+        buffer.clear();
+        buffer.reserve(512);
+        Self(buffer).field(label.as_str().as_bytes())
     }
 
     /// Starts an encoding that will itself be a field of a labelled one, such as `enc(name, value)`.
@@ -56,11 +63,16 @@ impl Enc {
     }
 
     /// Adds an optional field: empty when absent, `01` and the bytes when present.
-    pub fn opt(self, value: Option<&[u8]>) -> Self {
-        match value {
-            None => self.field([]),
-            Some(bytes) => self.field([&[1], bytes].concat()),
-        }
+    ///
+    /// # Panics
+    /// As [`Enc::field`].
+    pub fn opt(mut self, value: Option<&[u8]>) -> Self {
+        let Some(bytes) = value else { return self.field([]) };
+        let length = u32::try_from(1 + bytes.len()).expect("a field is shorter than 4 GiB");
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.push(1);
+        self.0.extend_from_slice(bytes);
+        self
     }
 
     /// Adds an optional u64, as [`Enc::opt`] does its eight bytes.
@@ -92,6 +104,7 @@ mod tests {
         ]
         .concat();
         assert_eq!(got, want);
+        assert_eq!(Enc::new_in(got, Label::ROW).u8(7).finish(), Enc::new(Label::ROW).u8(7).finish());
     }
 
     #[test]

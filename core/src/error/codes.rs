@@ -72,7 +72,7 @@ codes! {
     EnvironmentInvalid "SR-ENVIRONMENT-INVALID" Invalid "the environment name is not valid" "use one path segment of [A-Za-z0-9_.-]";
     FolderFull "SR-FOLDER-FULL" Limited "the folder holds the most entries allowed" "spread the secrets over sub-folders; a folder holds 10,000 entries";
     CursorInvalid "SR-CURSOR-INVALID" Invalid "the page cursor is not one of ours" "start the listing again without a cursor";
-    LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries";
+    LimitInvalid "SR-LIMIT-INVALID" Invalid "the page size is outside its limits" "ask for 1 to 1,000 entries, or to 10,000 of a folder";
     LeaseInvalid "SR-LEASE-INVALID" Invalid "the limits of the lease are outside what is allowed" "ask for 1 to 1,000,000,000 reads, 1 second to 1 hour, and 1 byte to 1 TiB";
     LeaseDenied "SR-LEASE-DENIED" Denied "the tenant's settings allow no leases" "get the secret itself, or ask an operator: `strongroom tenant set NAME --leases on`";
     LeaseLimit "SR-LEASE-LIMIT" Limited "too many secrets are under lease in this process" "close leases that nobody needs; 4,096 secrets may be under lease at a time";

@@ -15,6 +15,20 @@ pub(super) fn hmac_sha256(key: &LockedKey, message: &[u8]) -> Result<[u8; 32]> {
     Ok(scrubbed(|| mac(raw, message)))
 }
 
+/// HMAC-SHA256 under one key, for many messages. It is as good as the key: on the stack, inside [`scrubbed`].
+pub(super) struct HmacKey(Hmac<Sha256>);
+
+impl HmacKey {
+    pub(super) fn new(raw: &[u8; KEY_BYTES]) -> Self {
+        Self(keyed(raw))
+    }
+
+    /// Of one message.
+    pub(super) fn mac(&self, message: &[u8]) -> [u8; 32] {
+        self.0.clone().chain_update(message).finalize().into_bytes().into()
+    }
+}
+
 /// HKDF-Expand (RFC 5869 §2.3) for one key, written where it will live.
 pub(super) fn expand_into(prk: &[u8; KEY_BYTES], info: &[u8], key: &mut [u8; KEY_BYTES]) {
     scrubbed(|| {
@@ -24,8 +38,11 @@ pub(super) fn expand_into(prk: &[u8; KEY_BYTES], info: &[u8], key: &mut [u8; KEY
 }
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.chain_update(message).finalize().into_bytes().into()
+    keyed(key).chain_update(message).finalize().into_bytes().into()
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 #[cfg(test)]
@@ -72,5 +89,9 @@ mod tests {
     fn locked_keys_give_the_same() {
         let key = crate::keys::testing::key(&[0x0b; 32]);
         assert_eq!(hmac_sha256(&key, b"Hi There").unwrap(), mac(&[0x0b; 32], b"Hi There"));
+        let again = HmacKey::new(&[0x0b; 32]);
+        for message in [&b"Hi There"[..], b"", b"Hi There"] {
+            assert_eq!(again.mac(message), mac(&[0x0b; 32], message), "whatever came before");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Keys: from the device's answer to what seals, finds and authenticates a tenant's data.
 //!
 //! `derive` says what the device is asked and makes the wrap key; `keyring` holds the random keys
-//! below it; `hash` and `row` use them; [`TenantKeys`] is all that the rest of the core sees of a
+//! below it; `hash` and `row` use them, `opening` for many rows; [`TenantKeys`] is all that the rest of the core sees of a
 //! warm tenant, and [`KeyCache`] keeps some of those for a while.
 
 mod cache;
@@ -9,6 +9,7 @@ mod derive;
 mod hash;
 mod hmac;
 mod keyring;
+mod opening;
 mod row;
 mod signer;
 mod tenant_keys;
@@ -17,6 +18,7 @@ pub use cache::{CACHE_TTL_DEFAULT, KeyCache};
 pub use derive::{KeyEpoch, RootKey, TenantSeed, check_input};
 pub use hash::{IndexHash, IndexKind, Pseudonym, PseudonymKind};
 pub use keyring::{KEYRING_KEYS_MAX, KeyEntry, Keyring, Purpose, Status};
+pub(crate) use opening::Opening;
 pub use row::{Authenticated, RowHash, RowMac, row_hash};
 pub use signer::LockedSigner;
 pub use tenant_keys::TenantKeys;

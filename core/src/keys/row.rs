@@ -195,7 +195,12 @@ impl Authenticated for ActorRow {
 
 /// What is authenticated of a row.
 pub(super) fn row_bytes<R: Authenticated>(tenant: TenantRef, row: &R) -> Vec<u8> {
-    let start = Enc::new(Label::ROW).field(R::TABLE).field(tenant.as_bytes());
+    row_bytes_in(Vec::new(), tenant, row)
+}
+
+/// The same, in a buffer whose contents do not matter.
+pub(super) fn row_bytes_in<R: Authenticated>(buffer: Vec<u8>, tenant: TenantRef, row: &R) -> Vec<u8> {
+    let start = Enc::new_in(buffer, Label::ROW).field(R::TABLE).field(tenant.as_bytes());
     row.columns(row.id(start).u64(row.revision())).finish()
 }
 
@@ -207,11 +212,12 @@ pub(super) fn row_mac<R: Authenticated>(key: &LockedKey, tenant: TenantRef, row:
 /// Whether the row has the MAC that it shall have.
 pub(super) fn check_row<R: Authenticated>(key: &LockedKey, tenant: TenantRef, row: &R) -> Result<()> {
     let ours = row_mac(key, tenant, row)?;
-    if ours.ct_eq(row.mac()).into() {
-        Ok(())
-    } else {
-        Err(Error::new(Code::Integrity).detail(format!("a row of `{}`", R::TABLE)))
-    }
+    if ours.ct_eq(row.mac()).into() { Ok(()) } else { Err(unbelievable::<R>()) }
+}
+
+/// Of a row that is not one that we wrote.
+pub(super) fn unbelievable<R: Authenticated>() -> Error {
+    Error::new(Code::Integrity).detail(format!("a row of `{}`", R::TABLE))
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ impl SecretPath {
         Folder::of_checked(self.0.rsplit_once('/').map_or("", |(parent, _)| parent))
     }
 
+    /// Whether the secret is in this folder itself, and not deeper.
+    pub fn is_directly_in(&self, folder: &Folder) -> bool {
+        self.strip(folder).is_some_and(|rest| !rest.contains('/'))
+    }
+
     /// The last segment.
     pub fn name(&self) -> &str {
         self.0.rsplit_once('/').map_or(&*self.0, |(_, name)| name)
@@ -105,7 +110,9 @@ mod tests {
             ("prod/api/key/more", None),
             ("Prod", None),
         ] {
-            assert_eq!(path.strip(&folder.parse().unwrap()), rest, "case: {folder}");
+            let folder: Folder = folder.parse().unwrap();
+            assert_eq!(path.strip(&folder), rest, "case: {folder}");
+            assert_eq!(path.is_directly_in(&folder), path.parent() == folder, "case: {folder}");
         }
     }
 }

@@ -134,24 +134,72 @@ pub(crate) fn open_raw(
     context: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let header = SealedHeader::parse(sealed)?;
-    if header.format != place.format || header.key_id != key.id || header.key_version != key.version {
-        return Err(Code::Integrity.into());
-    }
-    let (ciphertext, tag) = sealed[HEADER_BYTES..].split_last_chunk::<TAG_BYTES>().ok_or(Code::Integrity)?;
-    let associated = associated_data(place, &header, context);
-    let mut plaintext = Zeroizing::new(ciphertext.to_vec());
     let raw = key.key.expose_key()?;
-    scrubbed(|| {
-        cipher(raw).decrypt_inout_detached(
-            &Array(header.nonce),
-            &associated,
-            InOutBuf::from(&mut plaintext[..]),
-            &Array(*tag),
-        )
-    })
-    .map_err(|_| Error::from(Code::Integrity))?;
-    Ok(plaintext)
+    let mut taken = Taken::apart(sealed, (key.id, key.version), place, context, Vec::new())?;
+    scrubbed(|| taken.decrypt(&cipher(raw)))?;
+    Ok(taken.plaintext)
+}
+
+/// A key that opens, for many sealed forms. It is as good as the key: on the stack, inside [`scrubbed`].
+pub(crate) struct Opener {
+    id: KeyId,
+    version: u32,
+    cipher: Xaes256Gcm,
+}
+
+impl Opener {
+    /// Does what has to be done once.
+    ///
+    /// # Errors
+    /// [`Code::Closed`] in a forked child.
+    pub(crate) fn new(key: SealingKey<'_>) -> Result<Self> {
+        let raw = key.key.expose_key()?;
+        Ok(Self { id: key.id, version: key.version, cipher: cipher(raw) })
+    }
+
+    /// Whether this is the key that a header names.
+    pub(crate) fn is_for(&self, header: &SealedHeader) -> bool {
+        header.key_id == self.id && header.key_version == self.version
+    }
+
+    /// As [`open`]. What the buffer holds before and after does not matter and is no secret.
+    ///
+    /// # Errors
+    /// [`Code::Integrity`], as there.
+    pub(crate) fn open(&self, place: &Place, context: &[u8], sealed: &[u8], buffer: &mut Vec<u8>) -> Result<Opened> {
+        let mut taken = Taken::apart(sealed, (self.id, self.version), place, context, std::mem::take(buffer))?;
+        let opened = taken.decrypt(&self.cipher);
+        *buffer = taken.associated;
+        opened?;
+        content::decode(taken.plaintext)
+    }
+}
+
+/// A sealed form, taken apart.
+struct Taken<'s> {
+    nonce: [u8; NONCE_BYTES],
+    tag: &'s [u8; TAG_BYTES],
+    associated: Vec<u8>,
+    /// Before [`Taken::decrypt`] the ciphertext.
+    plaintext: Zeroizing<Vec<u8>>,
+}
+
+impl<'s> Taken<'s> {
+    fn apart(sealed: &'s [u8], key: (KeyId, u32), place: &Place, context: &[u8], buffer: Vec<u8>) -> Result<Self> {
+        let header = SealedHeader::parse(sealed)?;
+        if header.format != place.format || (header.key_id, header.key_version) != key {
+            return Err(Code::Integrity.into());
+        }
+        let (ciphertext, tag) = sealed[HEADER_BYTES..].split_last_chunk::<TAG_BYTES>().ok_or(Code::Integrity)?;
+        let associated = associated_data(buffer, place, &header, context);
+        Ok(Self { nonce: header.nonce, tag, associated, plaintext: Zeroizing::new(ciphertext.to_vec()) })
+    }
+
+    fn decrypt(&mut self, cipher: &Xaes256Gcm) -> Result<()> {
+        let inout = InOutBuf::from(&mut self.plaintext[..]);
+        let opened = cipher.decrypt_inout_detached(&Array(self.nonce), &self.associated, inout, &Array(*self.tag));
+        opened.map_err(|_| Code::Integrity.into())
+    }
 }
 
 /// Builds the whole sealed form in one buffer, of its final size, and encrypts in place: the plaintext is never copied.
@@ -171,7 +219,7 @@ fn seal_with(
         key_version: key.version,
         nonce: random.array::<NONCE_BYTES>()?,
     };
-    let associated = associated_data(place, &header, context);
+    let associated = associated_data(Vec::new(), place, &header, context);
     let mut sealed = Vec::with_capacity(plaintext_bytes + SEALED_OVERHEAD_BYTES);
     header.write_into(&mut sealed);
     write(&mut sealed);
@@ -195,8 +243,8 @@ fn cipher(key: &[u8; KEY_BYTES]) -> Xaes256Gcm {
     Xaes256Gcm::new(key.into())
 }
 
-fn associated_data(place: &Place, header: &SealedHeader, context: &[u8]) -> Vec<u8> {
-    Enc::new(Label::AAD)
+fn associated_data(buffer: Vec<u8>, place: &Place, header: &SealedHeader, context: &[u8]) -> Vec<u8> {
+    Enc::new_in(buffer, Label::AAD)
         .field(place.deployment.as_bytes())
         .field(place.tenant.as_bytes())
         .field(place.kind)

@@ -14,7 +14,6 @@ use crate::{
     keys::{IndexHash, PseudonymKind},
     limits,
     room::{Step, change_of},
-    seal::Subject,
     store::{Change, PutSecret, SecretRow, VersionRow},
 };
 
@@ -126,10 +125,7 @@ pub(crate) fn expire_secret(step: &mut Step<'_>, name_hash: &IndexHash) -> Resul
 /// The secret that an index names, checked, and named in the line.
 fn candidate(step: &mut Step<'_>, name_hash: &IndexHash) -> Result<Option<SecretRow>> {
     let Some(row) = step.snapshot.secret(step.tenant.number, name_hash)? else { return Ok(None) };
-    step.keys.check_row(&row)?;
-    let path: SecretPath = super::sealed_text(step.keys, Subject::SecretName(row.id), &row.name)?
-        .parse()
-        .map_err(|_| super::mismatch())?;
+    let path = super::path_of(step.keys, &row)?;
     step.name(PseudonymKind::Secret, path.as_str().as_bytes())?;
     Ok(Some(row))
 }

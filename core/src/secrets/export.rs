@@ -57,7 +57,7 @@ impl Secrets {
                         Err(error) if is_withheld(&error) => continue,
                         opened => opened?,
                     };
-                    let path = super::relative(&path, folder)?;
+                    let path = super::relative(path, folder)?;
                     secrets.push(ExportedSecret { path, value, version: Version(row.current) });
                 }
                 step.line.count = Some(secrets.len() as u64);

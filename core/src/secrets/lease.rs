@@ -61,7 +61,7 @@ impl Secrets {
                 paths.sort();
                 let (mut all, mut first) = (Vec::with_capacity(paths.len()), None);
                 for path in paths {
-                    let shown = super::relative(&path, folder)?;
+                    let shown = super::relative(path.clone(), folder)?;
                     let (held, expires_at) = match hold(step, &path, shown) {
                         Ok(held) => held,
                         Err(error) if is_withheld(&error) => continue,

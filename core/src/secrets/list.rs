@@ -1,5 +1,7 @@
 //! Listing a folder: names only, in order, a page at a time.
 
+use std::cmp::Ordering;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Secrets, Settings, folder_in, path_in};
@@ -66,13 +68,20 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// What it is sorted by: folders end in a slash.
-    fn key(&self) -> String {
+    /// What it is sorted by, in two parts: folders end in a slash.
+    fn key(&self) -> [&str; 2] {
         match self {
-            Self::Folder(folder) => format!("{}/", folder.as_str()),
-            Self::Secret(path) => path.as_str().to_owned(),
+            Self::Folder(folder) => [folder.as_str(), "/"],
+            Self::Secret(path) => [path.as_str(), ""],
         }
     }
+}
+
+/// Compares texts that are in two parts each, as if they were in one.
+fn compare([a, a_end]: [&str; 2], [b, b_end]: [&str; 2]) -> Ordering {
+    let both = a.len().min(b.len());
+    let ends = || a.bytes().skip(both).chain(a_end.bytes()).cmp(b.bytes().skip(both).chain(b_end.bytes()));
+    a.as_bytes()[..both].cmp(&b.as_bytes()[..both]).then_with(ends)
 }
 
 /// A page of a folder.
@@ -87,7 +96,7 @@ pub struct Page {
 }
 
 impl Secrets {
-    /// Lists what is directly in a folder, sorted by name, `limit` entries at most (1 to 1,000).
+    /// Lists what is directly in a folder, sorted by name, `limit` entries at most (1 to 10,000: as many as a folder has).
     ///
     /// Secrets that are archived are left out: see [`Secrets::list_archived`]. A folder that does not exist is empty.
     ///
@@ -112,7 +121,7 @@ impl Secrets {
             .operate("secret.list", &self.target(), &self.context, move |step| {
                 let full = full.as_ref().map_err(Error::again)?;
                 step.name(PseudonymKind::Folder, full.as_str().as_bytes())?;
-                if !(limits::PAGE_ENTRIES_MIN..=limits::PAGE_ENTRIES_MAX).contains(&limit) {
+                if !(limits::PAGE_ENTRIES_MIN..=limits::LIST_ENTRIES_MAX).contains(&limit) {
                     return Err(Code::LimitInvalid.into());
                 }
                 let (folders, secrets) = rows_in(step, full)?;
@@ -123,19 +132,18 @@ impl Secrets {
                 }
                 for (path, row) in secrets {
                     if archived || !Settings::of(&row)?.archived {
-                        all.push(Entry::Secret(super::relative(&path, &below)?));
+                        all.push(Entry::Secret(super::relative(path, &below)?));
                     }
                 }
-                all.sort_by_cached_key(Entry::key);
-                let mut page: Vec<_> = match &after.0 {
-                    Some(last) => all.into_iter().filter(|entry| entry.key() > *last).collect(),
-                    None => all,
-                };
-                let more = page.len() > limit;
-                page.truncate(limit);
-                step.line.count = Some(page.len() as u64);
-                let next = page.last().filter(|_| more).map(|entry| After(Some(entry.key())));
-                Ok((page, next))
+                if let Some(last) = &after.0 {
+                    all.retain(|entry| compare(entry.key(), [last, ""]).is_gt());
+                }
+                all.sort_unstable_by(|a, b| compare(a.key(), b.key()));
+                let more = all.len() > limit;
+                all.truncate(limit);
+                step.line.count = Some(all.len() as u64);
+                let next = all.last().filter(|_| more).map(|entry| After(Some(entry.key().concat())));
+                Ok((all, next))
             })
             .await?;
         Ok(Page { entries, next, receipt })
@@ -156,16 +164,31 @@ pub(super) fn rows_in(step: &mut Step<'_>, folder: &Folder) -> Result<Rows> {
     let hash = step.keys.index(IndexKind::Folder, folder.as_str().as_bytes())?;
     // One over the limit shows that a row was put there by somebody else.
     let most = limits::FOLDER_ENTRIES_MAX + 1;
-    let mut folders = Vec::new();
-    for row in step.snapshot.folders_in(step.tenant.number, &hash, most)? {
-        folders.push(folder_in(step.keys, &row, folder)?);
-    }
-    let mut secrets = Vec::new();
-    for row in step.snapshot.secrets_in(step.tenant.number, &hash, most)? {
-        secrets.push((path_in(step.keys, &row, folder)?, row));
-    }
+    let folders = step.snapshot.folders_in(step.tenant.number, &hash, most)?;
+    let secrets = step.snapshot.secrets_in(step.tenant.number, &hash, most)?;
     if folders.len() + secrets.len() > 2 * limits::FOLDER_ENTRIES_MAX {
         return Err(Error::new(Code::Integrity).detail("a folder has more entries than it can"));
     }
-    Ok((folders, secrets))
+    step.keys.opening(|keys| {
+        let folders = folders.iter().map(|row| folder_in(keys, row, folder)).collect::<Result<_>>()?;
+        let secrets = secrets.into_iter().map(|row| Ok((path_in(keys, &row, folder)?, row))).collect::<Result<_>>()?;
+        Ok((folders, secrets))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_in_the_order_of_their_whole_names() {
+        let names = ["a", "a-", "a-b", "a/", "a.b/", "a0", "b", "a/a", "a/a/", "a/a-", "a/a0/", ""];
+        let parts = |name: &'static str| name.strip_suffix('/').map_or([name, ""], |folder| [folder, "/"]);
+        for a in names {
+            for b in names {
+                assert_eq!(compare(parts(a), parts(b)), a.cmp(b), "{a:?} {b:?}");
+                assert_eq!(compare(parts(a), [b, ""]), a.cmp(b), "a cursor: {a:?} {b:?}");
+            }
+        }
+    }
 }

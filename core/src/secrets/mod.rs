@@ -32,7 +32,7 @@ mod update;
 mod usage;
 mod versions;
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use subtle::ConstantTimeEq;
 
@@ -71,7 +71,7 @@ pub use versions::{VersionInfo, Versions};
 use crate::{
     Code, Context, Environment, Error, Folder, Result, SecretPath, TenantId,
     clock::Timestamp,
-    keys::{IndexHash, IndexKind, TenantKeys},
+    keys::{IndexHash, IndexKind, Opening, TenantKeys},
     room::{Room, Step, Target},
     seal::Subject,
     store::{FolderRow, SecretRow, VersionRow},
@@ -174,8 +174,8 @@ impl Secrets {
 }
 
 /// The path as a caller knows it who is confined to a folder.
-fn relative(path: &SecretPath, folder: &Folder) -> Result<SecretPath> {
-    path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse()
+fn relative(path: SecretPath, folder: &Folder) -> Result<SecretPath> {
+    if folder.is_root() { Ok(path) } else { path.strip(folder).ok_or_else(|| Error::from(Code::Integrity))?.parse() }
 }
 
 /// Finds the secret at a path, and believes it only after its row and its sealed path were checked.
@@ -200,14 +200,18 @@ fn demand_current(expected: Option<Version>, current: u64) -> Result<()> {
 
 /// The path of a secret that was found by whatever it is found by, out of its checked row.
 fn path_of(keys: &TenantKeys, row: &SecretRow) -> Result<SecretPath> {
+    keys.opening(|keys| open_path(keys, row))
+}
+
+fn open_path(keys: &mut Opening<'_>, row: &SecretRow) -> Result<SecretPath> {
     keys.check_row(row)?;
-    sealed_text(keys, Subject::SecretName(row.id), &row.name)?.parse().map_err(|_| mismatch())
+    sealed_text(&keys.open_name(Subject::SecretName(row.id), &row.name)?)
 }
 
 /// The path of a secret found by its folder, checked to be in that folder.
-fn path_in(keys: &TenantKeys, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
-    let path = path_of(keys, row)?;
-    if path.parent() == *folder { Ok(path) } else { Err(mismatch()) }
+fn path_in(keys: &mut Opening<'_>, row: &SecretRow, folder: &Folder) -> Result<SecretPath> {
+    let path = open_path(keys, row)?;
+    if path.is_directly_in(folder) { Ok(path) } else { Err(mismatch()) }
 }
 
 /// The keyed hashes of the folders that a secret is in, the innermost first.
@@ -216,14 +220,15 @@ fn folder_hashes(keys: &TenantKeys, path: &SecretPath) -> Result<Vec<IndexHash>>
 }
 
 /// The path of a folder found by the folder above it, checked to be in that.
-fn folder_in(keys: &TenantKeys, row: &FolderRow, above: &Folder) -> Result<Folder> {
+fn folder_in(keys: &mut Opening<'_>, row: &FolderRow, above: &Folder) -> Result<Folder> {
     keys.check_row(row)?;
-    let folder: Folder = sealed_text(keys, Subject::FolderName(row.id), &row.name)?.parse().map_err(|_| mismatch())?;
+    let folder: Folder = sealed_text(&keys.open_name(Subject::FolderName(row.id), &row.name)?)?;
     if folder.parent().as_ref() == Some(above) { Ok(folder) } else { Err(mismatch()) }
 }
 
-fn sealed_text(keys: &TenantKeys, subject: Subject, sealed: &[u8]) -> Result<String> {
-    String::from_utf8(keys.open_name(subject, sealed)?.to_vec()).map_err(|_| mismatch())
+/// The name that was sealed.
+fn sealed_text<T: FromStr>(opened: &[u8]) -> Result<T> {
+    str::from_utf8(opened).ok().and_then(|text| text.parse().ok()).ok_or_else(mismatch)
 }
 
 fn mismatch() -> Error {

@@ -8,7 +8,7 @@ use std::vec;
 
 use super::{
     After, Meta, SecretType, Secrets, Settings, Version, describe::due, list::rows_in, meta::MetaChange, mismatch,
-    path_of, relative,
+    open_path, relative,
 };
 use crate::{
     Code, Error, Folder, Labels, Owner, Result, SecretPath,
@@ -184,7 +184,7 @@ impl Secrets {
                     // What is below a folder may take the last that this page opens.
                     match source.next(step, search.opened_max, last.is_some())? {
                         Next::Secret(path, row) => {
-                            let path = relative(&path, &below)?;
+                            let path = relative(path, &below)?;
                             last = Some(After::text(path.as_str()));
                             found.extend(source.judge(step, &search, path, &row)?);
                         }
@@ -250,12 +250,15 @@ impl Source {
             let rows = step.snapshot.secrets_labelled(step.tenant.number, &hashes, most)?;
             if rows.len() < most {
                 let mut all = Vec::with_capacity(rows.len());
-                for row in rows {
-                    let path = path_of(step.keys, &row)?;
-                    if folder.contains(&path) {
-                        all.push(Node::Secret(path, Box::new(row)));
+                step.keys.opening(|keys| {
+                    for row in rows {
+                        let path = open_path(keys, &row)?;
+                        if folder.contains(&path) {
+                            all.push(Node::Secret(path, Box::new(row)));
+                        }
                     }
-                }
+                    Ok(())
+                })?;
                 source.by_hashes = true;
                 source.add(all);
                 return Ok(source);

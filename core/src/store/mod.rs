@@ -116,7 +116,7 @@ pub trait Snapshot {
 
     /// The candidate for a path.
     fn secret(&mut self, tenant: TenantNumber, name_hash: &IndexHash) -> Result<Option<SecretRow>>;
-    /// The candidates for a folder's direct secrets, `limit` at most.
+    /// The candidates for a folder's direct secrets, in the order of their hashes, `limit` at most.
     fn secrets_in(&mut self, tenant: TenantNumber, parent_hash: &IndexHash, limit: usize) -> Result<Vec<SecretRow>>;
     /// How many direct secrets and folders a folder has.
     fn folder_entries(&mut self, tenant: TenantNumber, parent_hash: &IndexHash) -> Result<u64>;

@@ -789,7 +789,7 @@ fn moving(Pair { store, other }: &Pair) {
     assert_eq!(view.versions(five, &now).unwrap(), [version_row(1, 2), version_row(1, 1)]);
     assert_eq!(view.secrets_labelled(five, &[bytes(9, 1)], 10).unwrap(), std::slice::from_ref(&now));
     assert_eq!(view.secrets_in(five, &inner.name_hash, 10).unwrap(), []);
-    assert_eq!(view.secrets_in(five, &outer.name_hash, 10).unwrap(), [now.clone(), secret_row(2, outer.name_hash)]);
+    assert_eq!(view.secrets_in(five, &outer.name_hash, 10).unwrap(), [secret_row(2, outer.name_hash), now.clone()]);
     assert_eq!(view.versions_astray().unwrap(), 0);
     drop(view);
     // It goes on from there, and into folders that it brings along.

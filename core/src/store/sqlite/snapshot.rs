@@ -23,11 +23,12 @@ use crate::{
 };
 
 /// The rows of a secret's versions, from the newest on. That numbers only fall ends every chain, whatever is in
-/// the file.
+/// the file. `NOT INDEXED` is by the table's own key: SQLite would prefer an index that leads there as well.
 macro_rules! chain {
     () => {
         "WITH RECURSIVE chain (seq) AS (
-             SELECT newest FROM secrets WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2
+             SELECT newest FROM secrets NOT INDEXED
+             WHERE tenant = ?1 AND parent_hash = ?4 AND name_hash = ?3 AND id = ?2
              UNION ALL
              SELECT row.before FROM chain JOIN secret_versions AS row ON row.seq = chain.seq
              WHERE row.before < row.seq AND row.tenant = ?1 AND row.secret = ?2
@@ -112,13 +113,14 @@ impl<Mode> Snapshot for Session<'_, Mode> {
         let sql = concat!(
             "SELECT ",
             columns!(secrets),
-            " FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY id LIMIT ?3"
+            " FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY name_hash LIMIT ?3"
         );
         self.read(|db| many(db, sql, params![tenant.0, &parent_hash[..], limit(rows)]))
     }
 
     fn folder_entries(&mut self, tenant: TenantNumber, parent_hash: &IndexHash) -> Result<u64> {
-        let sql = "SELECT (SELECT count(*) FROM secrets WHERE tenant = ?1 AND parent_hash = ?2)
+        let sql =
+            "SELECT (SELECT count(*) FROM secrets INDEXED BY secrets_by_parent WHERE tenant = ?1 AND parent_hash = ?2)
                         + (SELECT count(*) FROM folders WHERE tenant = ?1 AND parent_hash = ?2)";
         self.read(|db| count(db, sql, params![tenant.0, &parent_hash[..]]))
     }
@@ -142,19 +144,21 @@ impl<Mode> Snapshot for Session<'_, Mode> {
             "SELECT ",
             columns!(secret_versions),
             " FROM secret_versions
-              WHERE seq = (SELECT newest FROM secrets WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2)
-              AND tenant = ?1 AND secret = ?2 AND version = ?4"
+              WHERE seq = (SELECT newest FROM secrets NOT INDEXED
+                           WHERE tenant = ?1 AND parent_hash = ?4 AND name_hash = ?3 AND id = ?2)
+              AND tenant = ?1 AND secret = ?2 AND version = ?5"
         );
         let older = concat!(
             chain!(),
             "SELECT ",
             columns!(secret_versions),
             " FROM chain JOIN secret_versions USING (seq)
-              WHERE tenant = ?1 AND secret = ?2 AND version = ?4 LIMIT 1"
+              WHERE tenant = ?1 AND secret = ?2 AND version = ?5 LIMIT 1"
         );
         // What cannot be stored is not there.
         let Ok(version) = i64::try_from(version) else { return Ok(None) };
-        let params = params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..], version];
+        let params =
+            params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..], &secret.parent_hash[..], version];
         self.read(|db| match one(db, newest, params)? {
             None => one(db, older, params),
             found => Ok(found),
@@ -168,7 +172,8 @@ impl<Mode> Snapshot for Session<'_, Mode> {
             columns!(secret_versions),
             " FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2 ORDER BY seq DESC"
         );
-        self.read(|db| many(db, sql, params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..]]))
+        let (id, name_hash, parent_hash) = (secret.id.as_bytes(), &secret.name_hash, &secret.parent_hash);
+        self.read(|db| many(db, sql, params![tenant.0, &id[..], &name_hash[..], &parent_hash[..]]))
     }
 
     fn secrets_labelled(

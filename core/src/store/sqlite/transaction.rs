@@ -426,9 +426,10 @@ fn put_secret_row(
         )?));
     }
     let stays = execute(
-        "UPDATE secrets SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
+        "UPDATE secrets NOT INDEXED SET name = ?5, meta = ?6, enabled = ?7, latest = ?8, current = ?9, pending = ?10,
          previous = ?11, settings = ?12, created_at = ?13, updated_at = ?14, revision = ?15, mac = ?16,
-         newest = ?17, expires_at = ?18 WHERE tenant = ?1 AND name_hash = ?3 AND id = ?2 AND revision = ?15 - 1 AND parent_hash = ?4",
+         newest = ?17, expires_at = ?18
+         WHERE tenant = ?1 AND parent_hash = ?4 AND name_hash = ?3 AND id = ?2 AND revision = ?15 - 1",
     )?;
     if stays > 0 {
         return Ok(guarded(stays));
@@ -459,8 +460,8 @@ fn add_version(db: &Connection, tenant: TenantNumber, secret: &SecretRow, row: &
     let mut insert = db.prepare_cached(
         "INSERT INTO secret_versions
          (before, tenant, secret, version, state, created_at, expires_at, value, revision, mac)
-         SELECT newest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM secrets
-         WHERE tenant = ?1 AND name_hash = ?11 AND id = ?2 AND revision = ?10 AND parent_hash = ?12",
+         SELECT newest, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM secrets NOT INDEXED
+         WHERE tenant = ?1 AND parent_hash = ?12 AND name_hash = ?11 AND id = ?2 AND revision = ?10",
     )?;
     let rows = insert.execute(params![
         tenant.0,
@@ -522,9 +523,10 @@ fn places_of(
         "SELECT version, revision, seq, length(value) FROM chain JOIN secret_versions USING (seq) WHERE tenant = ?1 AND secret = ?2"
     ))?;
     let found = select
-        .query_map(params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..]], |row| {
-            Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?)))
-        })?
+        .query_map(
+            params![tenant.0, &secret.id.as_bytes()[..], &secret.name_hash[..], &secret.parent_hash[..]],
+            |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?))),
+        )?
         .collect::<Result<HashMap<(i64, i64), (i64, i64)>, _>>()?;
     rows.iter().map(|row| Ok(found.get(&(number(row.version)?, before(row.revision)?)).copied())).collect()
 }

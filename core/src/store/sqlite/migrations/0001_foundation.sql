@@ -36,6 +36,7 @@ CREATE TABLE tenants (
 ) STRICT;
 
 -- Keyed by what a secret is found by: to get or put one is one way down the tree.
+-- In the order of folders: what one lists lies side by side, however many secrets the tenant has elsewhere.
 CREATE TABLE secrets (
     tenant      INTEGER NOT NULL REFERENCES tenants (number),
     id          BLOB    NOT NULL CHECK (length(id) = 16),
@@ -55,11 +56,13 @@ CREATE TABLE secrets (
     mac         BLOB    NOT NULL CHECK (length(mac) = 32),
     newest      INTEGER,
     expires_at  INTEGER,
-    PRIMARY KEY (tenant, name_hash)
+    PRIMARY KEY (tenant, parent_hash, name_hash)
 ) STRICT, WITHOUT ROWID;
 
+CREATE UNIQUE INDEX secrets_by_name ON secrets (tenant, name_hash);
 CREATE UNIQUE INDEX secrets_by_id ON secrets (tenant, id);
-CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash, id);
+-- The same as the key, without the rows: to count what is in a folder.
+CREATE INDEX secrets_by_parent ON secrets (tenant, parent_hash);
 -- What is to expire: `expires_at` is that of `settings`, which the MAC is over, and NULL once it is recorded. It only
 -- finds candidates.
 CREATE INDEX secrets_to_expire ON secrets (expires_at) WHERE expires_at IS NOT NULL;

@@ -237,10 +237,21 @@ fn plans_use_the_indexes_they_are_meant_to() {
     let store = ground.store(Maintenance::Background);
     let reader = store.reader().unwrap();
     for (sql, want) in [
-        ("SELECT name FROM secrets WHERE tenant = ?1 AND name_hash = ?2", "PRIMARY KEY (tenant=? AND name_hash=?)"),
+        ("SELECT name FROM secrets WHERE tenant = ?1 AND name_hash = ?2", "secrets_by_name (tenant=? AND name_hash=?)"),
         ("SELECT name FROM secrets WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3", "secrets_by_id"),
-        ("SELECT id FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY id LIMIT ?3", "secrets_by_parent"),
-        ("SELECT count(*) FROM secrets WHERE tenant = ?1 AND parent_hash = ?2", "COVERING INDEX secrets_by_parent"),
+        (
+            "SELECT name FROM secrets WHERE tenant = ?1 AND parent_hash = ?2 ORDER BY name_hash LIMIT ?3",
+            "PRIMARY KEY (tenant=? AND parent_hash=?)",
+        ),
+        (
+            "SELECT newest FROM secrets NOT INDEXED
+             WHERE tenant = ?1 AND parent_hash = ?4 AND name_hash = ?3 AND id = ?2",
+            "PRIMARY KEY (tenant=? AND parent_hash=? AND name_hash=?)",
+        ),
+        (
+            "SELECT count(*) FROM secrets INDEXED BY secrets_by_parent WHERE tenant = ?1 AND parent_hash = ?2",
+            "COVERING INDEX secrets_by_parent (tenant=? AND parent_hash=?)",
+        ),
         ("SELECT id FROM epochs WHERE closed = 0 ORDER BY id", "epochs_open"),
         ("SELECT lines FROM audit_by_key WHERE run = ?1 AND tenant = ?2 AND kind = ?3 AND key = ?4", "PRIMARY KEY"),
         ("SELECT DISTINCT tenant FROM audit WHERE seq > ?1 ORDER BY tenant", "INTEGER PRIMARY KEY"),
