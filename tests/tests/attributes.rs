@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use common::{Place, tenant};
 use pollster::block_on;
 use strongroom::{
-    Code, Described, Error, Folder, Generate, Import, ImportEntry, Labels, Owner, PasswordPolicy, Patch, Promote, Put,
-    Revision, RotationInterval, SecretPath, SecretType, SecretValue, Secrets, Strongroom, Timestamp, Update, Version,
-    VersionLimit,
+    Code, Described, Error, Folder, Generate, Get, Import, ImportEntry, Labels, Owner, PasswordPolicy, Patch, Promote,
+    Put, Revision, RotationInterval, SecretPath, SecretType, SecretValue, Secrets, Strongroom, Timestamp, To, Update,
+    Version, VersionLimit,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -285,6 +285,34 @@ fn a_certificate_is_due_before_it_ends() {
     assert_eq!(end(), None, "this one is none");
     block_on(secrets.delete_versions(&at("json"), &[Version(1)])).unwrap();
     assert_eq!(update(&secrets, "json", to_certificate()).map(drop), Err(Code::VersionUnavailable));
+    demand_that_the_state_is_sound(&room);
+}
+
+#[test]
+fn only_a_certificate_says_so_in_its_settings() {
+    let (place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    let settings = || -> Vec<u8> {
+        place.thief().query_row("SELECT settings FROM secrets ORDER BY id LIMIT 1", [], |row| row.get(0)).unwrap()
+    };
+    let (typed, end) = (SecretType::Certificate, "400101000000Z");
+    let said = br#"{"certificate":true,"v":1}"#;
+    put(&secrets, "tls", certificate(end), Put::default()).unwrap();
+    assert_eq!(settings(), b"", "it is none");
+    put(&secrets, "tls", certificate(end), Put::default().secret_type(typed)).unwrap();
+    assert_eq!(settings(), said, "put as one");
+    put(&secrets, "tls", certificate(end), Put::default().secret_type(SecretType::Token)).unwrap();
+    assert_eq!(settings(), b"");
+    update(&secrets, "tls", Update::default().secret_type(typed)).unwrap();
+    assert_eq!(settings(), said, "updated to one");
+    put(&secrets, "tls", certificate(end), Put::default()).unwrap();
+    update(&secrets, "tls", Update::default().owner("web".parse().unwrap())).unwrap();
+    assert_eq!(settings(), said, "whatever else changes");
+    block_on(secrets.copy(&at("tls"), To(&at("copy")), Get::current())).unwrap();
+    assert_eq!(put(&secrets, "copy", text("no"), Put::default()), Err(Code::CertificateInvalid));
+    assert_eq!(describe(&secrets, "copy").not_after, Some(new_year(2040)));
+    put(&secrets, "new", certificate(end), Put::default().secret_type(typed)).unwrap();
+    assert_eq!(put(&secrets, "new", text("no"), Put::default()), Err(Code::CertificateInvalid), "one from the start");
     demand_that_the_state_is_sound(&room);
 }
 

@@ -61,6 +61,16 @@ pub(super) struct MetaChange {
 }
 
 impl MetaChange {
+    /// Whether all stays.
+    pub(super) fn is_none(&self) -> bool {
+        let Self { description, labels, secret_type, owner, rotation_interval } = self;
+        description.is_none()
+            && labels.is_none()
+            && secret_type.is_none()
+            && owner.is_none()
+            && rotation_interval.is_none()
+    }
+
     /// What becomes of it.
     pub(super) fn of(&self, before: Meta) -> Meta {
         Meta {
@@ -136,10 +146,15 @@ impl Meta {
         Ok(hashes)
     }
 
+    /// Whether every value of the secret has to be a certificate.
+    pub(super) fn is_certificate(&self) -> bool {
+        self.secret_type == SecretType::Certificate
+    }
+
     /// Looks at the value that a version of the secret has or gets. `CertificateInvalid` if it should be a certificate
     /// and is none.
     pub(super) fn note_value(&mut self, version: u64, value: &SecretValue) -> Result<()> {
-        if self.secret_type == SecretType::Certificate {
+        if self.is_certificate() {
             let not_after = value.expose(certificate::not_after).ok_or(Code::CertificateInvalid)?;
             self.not_after.insert(version, not_after);
         }
@@ -150,7 +165,7 @@ impl Meta {
     /// certificate.
     pub(super) fn forget_others(&mut self, row: &SecretRow) {
         let staged = [Some(row.current), row.pending, row.previous];
-        let is_certificate = self.secret_type == SecretType::Certificate;
+        let is_certificate = self.is_certificate();
         self.not_after.retain(|version, _| is_certificate && staged.contains(&Some(*version)));
     }
 

@@ -278,6 +278,9 @@ fn next_row(step: &Step<'_>, row: SecretRow, value: &SecretValue, options: &Put)
         revision: row.revision + 1,
         ..row
     };
+    if options.meta.is_none() && !Settings::of(&next)?.certificate {
+        return Ok((next, None, Vec::new()));
+    }
     let before = Meta::open(step.keys, &next)?;
     let mut meta = options.meta.of(before.clone());
     meta.note_value(version, value)?;
@@ -297,6 +300,7 @@ pub(super) fn replace_meta(
         return Ok(None);
     }
     next.meta = meta.seal(step.keys, next.id, step.random())?;
+    next.settings = Settings { certificate: meta.is_certificate(), ..Settings::of(next)? }.to_stored()?;
     let (hashes, hashes_before) = (meta.index_hashes(step.keys)?, before.index_hashes(step.keys)?);
     Ok((hashes != hashes_before).then_some(hashes))
 }
@@ -329,7 +333,7 @@ pub(super) fn new_row(step: &Step<'_>, path: &SecretPath, meta: &Meta) -> Result
         current: 1,
         pending: None,
         previous: None,
-        settings: Vec::new(),
+        settings: Settings { certificate: meta.is_certificate(), ..Settings::NONE }.to_stored()?,
         created_at: step.now.0,
         updated_at: step.now.0,
         revision: 1,

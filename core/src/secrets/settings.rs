@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) oldest: u64,
     /// Neither read nor changed, and not listed.
     pub(crate) archived: bool,
+    /// Every value of it has to be a certificate: as the sealed type says, but known without opening that.
+    pub(super) certificate: bool,
     /// When it expires, in microseconds since 1970.
     pub(super) expires_at: Option<u64>,
     /// A line says that it did.
@@ -61,6 +63,8 @@ struct Stored {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     archived: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    certificate: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     expired: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
@@ -73,7 +77,8 @@ struct Stored {
 
 impl Settings {
     /// Of a new secret.
-    pub(super) const NONE: Self = Self { limit: None, oldest: 1, archived: false, expires_at: None, expired: false };
+    pub(super) const NONE: Self =
+        Self { limit: None, oldest: 1, archived: false, certificate: false, expires_at: None, expired: false };
 
     /// Those of a row that was checked.
     pub(crate) fn of(row: &SecretRow) -> Result<Self> {
@@ -84,9 +89,9 @@ impl Settings {
         let stored: Stored = serde_json::from_slice(&row.settings).map_err(|error| unknown().caused_by(error))?;
         let limit = stored.max_versions.map(VersionLimit::new).transpose().map_err(|_| unknown())?;
         let oldest = stored.oldest.unwrap_or(1);
-        let Stored { archived, expired, expires_at, v, .. } = stored;
+        let Stored { archived, certificate, expired, expires_at, v, .. } = stored;
         let is_whole = v == 1 && (1..=row.latest).contains(&oldest) && (expires_at.is_some() || !expired);
-        if is_whole { Ok(Self { limit, oldest, archived, expires_at, expired }) } else { Err(unknown()) }
+        if is_whole { Ok(Self { limit, oldest, archived, certificate, expires_at, expired }) } else { Err(unknown()) }
     }
 
     /// As a row has them.
@@ -95,8 +100,8 @@ impl Settings {
             return Ok(Vec::new());
         }
         let (max_versions, oldest) = (self.limit.map(VersionLimit::versions), (self.oldest > 1).then_some(self.oldest));
-        let Self { archived, expired, expires_at, .. } = self;
-        serde_json::to_vec(&Stored { archived, expired, expires_at, max_versions, oldest, v: 1 })
+        let Self { archived, certificate, expired, expires_at, .. } = self;
+        serde_json::to_vec(&Stored { archived, certificate, expired, expires_at, max_versions, oldest, v: 1 })
             .map_err(|error| Error::new(Code::Internal).caused_by(error))
     }
 
@@ -173,10 +178,18 @@ mod tests {
             (Settings { limit: limit(10), oldest: 9, ..Settings::NONE }, r#"{"max_versions":10,"oldest":9,"v":1}"#),
             (Settings { oldest: 2, ..Settings::NONE }, r#"{"oldest":2,"v":1}"#),
             (Settings { archived: true, ..Settings::NONE }, r#"{"archived":true,"v":1}"#),
+            (Settings { certificate: true, ..Settings::NONE }, r#"{"certificate":true,"v":1}"#),
             (Settings { expires_at: Some(7), ..Settings::NONE }, r#"{"expires_at":7,"v":1}"#),
             (
-                Settings { limit: limit(3), oldest: 2, archived: true, expires_at: Some(7), expired: true },
-                r#"{"archived":true,"expired":true,"expires_at":7,"max_versions":3,"oldest":2,"v":1}"#,
+                Settings {
+                    limit: limit(3),
+                    oldest: 2,
+                    archived: true,
+                    certificate: true,
+                    expires_at: Some(7),
+                    expired: true,
+                },
+                r#"{"archived":true,"certificate":true,"expired":true,"expires_at":7,"max_versions":3,"oldest":2,"v":1}"#,
             ),
         ] {
             assert_eq!(settings.to_stored().unwrap(), stored.as_bytes());

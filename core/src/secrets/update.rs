@@ -131,7 +131,7 @@ impl Secrets {
                 demand_revision(update.expected_revision, row.revision)?;
                 let before = Meta::open(step.keys, &row)?;
                 let mut meta = update.meta.of(before.clone());
-                if before.secret_type != SecretType::Certificate {
+                if !before.is_certificate() {
                     note_staged(step, &row, &mut meta)?;
                 }
                 let mut next = SecretRow { updated_at: step.now.0, revision: row.revision + 1, ..row };
@@ -158,7 +158,7 @@ impl Secrets {
 /// Looks at the values of a secret that becomes a certificate. The current one has to be one; of the others that may
 /// become current it is known when they end, if they can be read and are certificates.
 fn note_staged(step: &mut Step<'_>, row: &SecretRow, meta: &mut Meta) -> Result<()> {
-    if meta.secret_type != SecretType::Certificate {
+    if !meta.is_certificate() {
         return Ok(());
     }
     let stored = readable_version(step, row, row.current)?;
