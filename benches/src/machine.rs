@@ -36,12 +36,27 @@ impl Machine {
         Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             cpu,
-            load_before: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
+            load_before: load(),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             file_system: file_system(folder),
             rustc: rustc(),
         }
     }
+}
+
+/// The load averages now.
+pub(crate) fn load() -> String {
+    read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Nanoseconds of CPU that the threads of this process have had; `None` where the system does not say. Other than a time
+/// it does not depend on what else runs.
+pub(crate) fn cpu_ns() -> Option<u64> {
+    let of_thread = |thread: fs::DirEntry| -> Option<u64> {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    fs::read_dir("/proc/self/task").ok()?.map(|thread| of_thread(thread.ok()?)).sum()
 }
 
 fn read(path: &str) -> String {

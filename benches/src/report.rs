@@ -219,15 +219,15 @@ fn write_sizes(f: &mut fmt::Formatter<'_>, found: &Sizes) -> fmt::Result {
     writeln!(f, "\nSizes, one caller; beside each time its ratio to that of the smallest store")?;
     writeln!(
         f,
-        "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>24} {:>18}",
-        "secrets", "tenants", "MB", "get p50", "put p50", "list, of names", "open"
+        "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>24} {:>9} {:>18}  load",
+        "secrets", "tenants", "MB", "get p50", "put p50", "list of all names", "its CPU", "open"
     )?;
     let Some(first) = found.rows.first() else { return Ok(()) };
     for row in &found.rows {
         let beside = |ns: u64, first: u64| format!("{} {:>5.2} ×", time(ns as f64), ns as f64 / first as f64);
         writeln!(
             f,
-            "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>15} of {:>5} {:>18}",
+            "  {:>9} {:>8} {:>8} {:>18} {:>18} {:>15} of {:>5} {:>9} {:>18}  {}",
             row.secrets,
             row.tenants,
             row.bytes / 1_000_000,
@@ -235,7 +235,9 @@ fn write_sizes(f: &mut fmt::Formatter<'_>, found: &Sizes) -> fmt::Result {
             beside(row.put_p50_ns, first.put_p50_ns),
             time(row.list_p50_ns as f64),
             row.listed,
+            row.list_cpu_ns.map_or_else(|| "?".to_owned(), |ns| time(ns as f64)),
             beside(row.open_ns, first.open_ns),
+            row.load,
         )?;
     }
     Ok(())

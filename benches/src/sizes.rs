@@ -14,6 +14,7 @@ use strongroom::{
 use crate::{
     Effort, Result,
     deployment::{Bench, VALUE_BYTES},
+    machine,
     sample::{nanos, percentile},
 };
 
@@ -41,8 +42,12 @@ pub(crate) struct Row {
     pub(crate) put_p50_ns: u64,
     /// Names in the folder that is listed: 10,000, or all there are.
     pub(crate) listed: usize,
-    /// A page of 1,000 of them, for which all are opened and sorted.
+    /// All of them, in one page.
     pub(crate) list_p50_ns: u64,
+    /// CPU time of one such listing, of all threads.
+    pub(crate) list_cpu_ns: Option<u64>,
+    /// The load averages after it.
+    pub(crate) load: String,
     pub(crate) open_ns: u64,
 }
 
@@ -147,17 +152,27 @@ fn look(bench: Bench, folder: &Path, secrets: usize, tenants: usize, rounds: usi
         block_on(of_tenants[tenant].put(&path, value, Put::default()))?;
         puts.push(nanos(since));
     }
-    for _ in 0..(rounds / 25).max(3) {
+    let listed = secrets.min(FOLDER);
+    let cpu_before = machine::cpu_ns();
+    for _ in 0..(rounds / 10).max(3) {
         let first = place(0)?.1.parent();
         let since = Instant::now();
-        block_on(of_tenants[0].list(&first, After::start(), limits::PAGE_ENTRIES_MAX))?;
+        let page = block_on(of_tenants[0].list(&first, After::start(), limits::LIST_ENTRIES_MAX))?;
         lists.push(nanos(since));
+        if page.entries.len() != listed {
+            return Err("a folder was not listed whole".into());
+        }
     }
+    let cpu = machine::cpu_ns().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+    let list_cpu_ns = cpu.map(|cpu| cpu / lists.len() as u64);
     for times in [&mut gets, &mut puts, &mut lists] {
         times.sort_unstable();
     }
     let bytes = bench.deployment.database().metadata()?.len();
     let [get_p50_ns, put_p50_ns, list_p50_ns] = [&gets, &puts, &lists].map(|times| percentile(times, 0.5));
-    let listed = secrets.min(FOLDER);
-    Ok((bench, Row { secrets, tenants, bytes, get_p50_ns, put_p50_ns, listed, list_p50_ns, open_ns }))
+    let load = machine::load();
+    Ok((
+        bench,
+        Row { secrets, tenants, bytes, get_p50_ns, put_p50_ns, listed, list_p50_ns, list_cpu_ns, load, open_ns },
+    ))
 }
