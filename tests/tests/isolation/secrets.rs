@@ -346,7 +346,8 @@ pub(crate) fn update(turn: &mut Turn<'_>) -> bool {
     let want = turn.model.admit().and_then(|()| turn.model.update(&whole, &how, revision));
     turn.settle("secret.update", secret(&whole), want, got, |_, want, got| {
         assert_eq!((got.revision.0, got.removed), want);
-        own("secret.update", secret(&whole))
+        let purged = (want.1 > 0).then_some((EventKind::Purged, None, Some(want.1)));
+        meaning("secret.update", secret(&whole), purged.into_iter().collect::<Vec<_>>())
     })
 }
 

@@ -73,7 +73,8 @@ fn many_callers_at_once_each_get_what_is_theirs() {
         let checked = block_on(audit.check_state()).unwrap();
         assert!(checked.is_ok(), "{}: {:?}", model.name, checked.findings);
     }
-    assert!(block_on(room.admin(operator()).audit().check_state()).unwrap().is_ok());
+    let checked = block_on(room.admin(operator()).audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:?}", checked.findings);
     let verified = block_on(room.admin(operator()).audit().verify(None)).unwrap();
     assert!(verified.is_ok(), "{} {:?}", verified.report, verified.store);
     println!("{} lines in {} commits", verified.report.entries, verified.report.commits);
