@@ -218,7 +218,9 @@ fn change(turn: &mut Turn<'_>, act: &'static str, fate: Fate) -> bool {
     if let (Some(life), Some(secret)) = (of, turn.model.secrets.get(&whole))
         && !turn.chance.once_in(3)
     {
-        numbers = secret.versions.iter().filter(|(_, stored)| stored.life == life).map(|(number, _)| *number).collect();
+        let wanted = secret.versions.iter().filter(|(_, stored)| stored.life == life);
+        let wanted: Vec<_> = wanted.map(|(number, _)| *number).collect();
+        numbers = if wanted.is_empty() { vec![secret.current] } else { wanted };
     }
     let versions: Vec<_> = numbers.iter().copied().map(Version).collect();
     let secrets = turn.secrets();
