@@ -241,6 +241,21 @@ fn a_put_beyond_the_limit_removes_the_oldest() {
     assert_eq!(facts, 14, "their rows are gone");
 }
 
+#[test]
+fn a_limit_removes_what_was_destroyed_since_it_was_last_looked_for() {
+    let (place, room) = Place::software();
+    let secrets = tenant(&room, "acme").secrets();
+    put_up_to(&secrets, "a", 4);
+    keep(&secrets, "a", 4);
+    block_on(secrets.destroy_versions(&at("a"), &versions([2]))).unwrap();
+    let reply = keep(&secrets, "a", 1);
+    assert_eq!((reply.version, reply.removed), (Version(6), 4));
+    let left: i64 = place.thief().query_row("SELECT count(*) FROM secret_versions", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1);
+    let checked = block_on(common::admin(&room).audit().check_state()).unwrap();
+    assert!(checked.is_ok(), "{:#?}", checked.findings);
+}
+
 fn json(text: &str) -> SecretValue {
     SecretValue::json(text).unwrap()
 }

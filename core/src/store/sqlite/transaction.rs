@@ -570,12 +570,13 @@ fn remove_versions(
     let mut removed = 0;
     if let Some(below) = known.take_below(&secret.id, oldest) {
         let mut all = !below.is_empty();
+        // The oldest first, and none after one that is not as it was: a walk does not get past one that is gone.
         for placed in below {
-            if delete(placed)? {
-                removed += placed.bytes;
-            } else {
-                all = false;
+            all = delete(placed)?;
+            if !all {
+                break;
             }
+            removed += placed.bytes;
         }
         if all {
             return Ok(removed);
