@@ -482,7 +482,7 @@ fn a_flood_of_one_tenant_does_not_keep_another_waiting() {
          {middle} of their calls were answered and {waited} commits made meanwhile",
         flooded.as_secs_f64() / alone.as_secs_f64()
     );
-    // That which is being made, its own, and one more that the writer makes while that is synced. First come, first served
-    // it would be as many as the 512 who were there before take.
-    assert!(waited <= 3, "{waited} commits, {middle} calls of the other tenant");
+    // First come, first served it would be all of the 512 who were there before. It is those whose turn was being served,
+    // by readers and writer, and what was answered while this call's own commit was made and synced.
+    assert!(middle < 256, "{waited} commits, {middle} calls of the other tenant");
 }
