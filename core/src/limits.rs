@@ -205,7 +205,7 @@ mod tests {
             ("an interval of rotation", &[ROTATION_SECONDS_MIN as usize / 60, ROTATION_DAYS_MAX as usize]),
             ("a description; an owner", &[DESCRIPTION_BYTES_MAX, OWNER_BYTES_MAX]),
             ("labels", &[LABELS_MAX, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX]),
-            ("a page", &[PAGE_ENTRIES_MAX]),
+            ("a page", &[PAGE_ENTRIES_MAX, LIST_ENTRIES_MAX]),
             ("an import", &[IMPORT_ENTRIES_MAX, IMPORT_BYTES_MAX >> 20, IMPORT_YAML_BYTES_MAX >> 20]),
             ("a template", &[TEMPLATE_BYTES_MAX >> 20, TEMPLATE_PLACEHOLDERS_MAX, RENDERED_BYTES_MAX >> 20]),
             ("a generated password", &[GENERATED_CHARACTERS_MIN, GENERATED_CHARACTERS_MAX]),
