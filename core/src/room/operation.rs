@@ -91,6 +91,23 @@ pub(crate) struct Named {
     pub(crate) pseudonym_key: Option<u32>,
 }
 
+impl<'a> Step<'a> {
+    /// At the beginning: nothing is found, changed or named.
+    fn new(snapshot: &'a mut dyn Snapshot, keys: &'a TenantKeys, tenant: &'a TenantRow, room: &'a Room) -> Self {
+        Self {
+            snapshot,
+            keys,
+            tenant,
+            room,
+            now: room.clock.now(),
+            changes: Vec::new(),
+            line: LineFacts::default(),
+            parts: Vec::new(),
+            effect: Effect::None,
+        }
+    }
+}
+
 impl Step<'_> {
     /// The random source.
     pub(crate) fn random(&self) -> &dyn Random {
@@ -394,17 +411,7 @@ impl Room {
             Err(error) if error.class() == Class::Integrity => return Ok(Prepared::InSys(error)),
             Err(error) => return Err(error),
         };
-        let mut step = Step {
-            snapshot,
-            keys,
-            tenant: &row,
-            room: self,
-            now: self.clock.now(),
-            changes: Vec::new(),
-            line: LineFacts::default(),
-            parts: Vec::new(),
-            effect: Effect::None,
-        };
+        let mut step = Step::new(snapshot, keys, &row, self);
         let outcome = match &asked.over {
             None => work(&mut step),
             // The work names what it would have been done to.
@@ -522,17 +529,7 @@ impl Room {
     ) -> Result<Prepared<()>> {
         let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
         self.admit((keys, sys), number, &row)?;
-        let mut step = Step {
-            snapshot,
-            keys,
-            tenant: &row,
-            room: self,
-            now: self.clock.now(),
-            changes: Vec::new(),
-            line: LineFacts::default(),
-            parts: Vec::new(),
-            effect: Effect::None,
-        };
+        let mut step = Step::new(snapshot, keys, &row, self);
         if !work(&mut step)? {
             return Ok(Prepared::Nothing);
         }
@@ -558,17 +555,7 @@ impl Room {
             .read(number, move |snapshot| {
                 let row = snapshot.tenant(number)?.ok_or(Code::Integrity)?;
                 room.admit((&keys, &sys), number, &row)?;
-                work(&mut Step {
-                    snapshot,
-                    keys: &keys,
-                    tenant: &row,
-                    room: &room,
-                    now: room.clock.now(),
-                    changes: Vec::new(),
-                    line: LineFacts::default(),
-                    parts: Vec::new(),
-                    effect: Effect::None,
-                })
+                work(&mut Step::new(snapshot, &keys, &row, &room))
             })
             .await
     }
